@@ -1,0 +1,202 @@
+"""What confcar knows about itself, for probes, metrics and people.
+
+Parts write here and never ask each other; the admin side reads copies and never the daemon. Everything is safe to show:
+names, paths, counts, times and error texts, never a value. Thread-safe; wall-clock times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from confcar.model import Missing
+
+BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
+"""waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the check
+refused the newest render. failed: rendering or publishing failed, or a reload is being tried again."""
+
+LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One source. *up* is None before the first answer or failure; *details* are numbers of the source's own kind, by name."""
+
+    type: str
+    up: bool | None = None
+    last_success: float | None = None
+    error: str | None = None
+    connections: int = 0
+    polled: int = 0
+    details: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStatus:
+    """The last check of a bundle; *result* is None before the first."""
+
+    result: Literal["accepted", "refused"] | None = None
+    at: float | None = None
+    message: str | None = None
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadStatus:
+    """The reload of a bundle's current generation."""
+
+    pending: bool = False
+    attempts: int = 0
+    last_error: str | None = None
+    acknowledged_generation: int | None = None
+    acknowledged_at: float | None = None
+    last_successful: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleStatus:
+    """One bundle."""
+
+    directory: str = ""
+    generation: int | None = None
+    published_at: float | None = None
+    state: BundleState = "waiting"
+    error: str | None = None
+    missing: tuple[Missing, ...] = ()
+    check: CheckStatus = CheckStatus()
+    reload: ReloadStatus = ReloadStatus()
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts per bucket of LATENCY_BUCKETS_SECONDS plus one for everything above, and the sum in seconds."""
+
+    counts: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_SECONDS) + 1)
+    total: float = 0.0
+
+    def with_value(self, seconds: float) -> Histogram:
+        """Return this histogram with one more observation."""
+        index = next((i for i, bound in enumerate(LATENCY_BUCKETS_SECONDS) if seconds <= bound), -1)
+        counts = list(self.counts)
+        counts[index] += 1
+        return Histogram(tuple(counts), self.total + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCopy:
+    """Everything at one moment. *counters* and *gauges* are keyed by metric name (without prefix) and label values."""
+
+    sources: dict[str, SourceStatus]
+    bundles: dict[str, BundleStatus]
+    counters: dict[tuple[str, ...], float]
+    gauges: dict[tuple[str, ...], float]
+    histograms: dict[tuple[str, ...], Histogram]
+    late: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every bundle has a published generation."""
+        return all(bundle.generation is not None for bundle in self.bundles.values())
+
+
+@dataclass(slots=True)
+class _Beat:
+    due: float
+
+
+@dataclass(slots=True)
+class Status:
+    """The board that all parts write to."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _sources: dict[str, SourceStatus] = field(default_factory=dict)
+    _bundles: dict[str, BundleStatus] = field(default_factory=dict)
+    _counters: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    _gauges: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _histograms: dict[tuple[str, ...], Histogram] = field(default_factory=dict)
+    _beats: dict[str, _Beat] = field(default_factory=dict)
+
+    def add_source(self, name: str, type_: str) -> None:
+        """Make a source known before anything was read from it."""
+        with self._lock:
+            self._sources.setdefault(name, SourceStatus(type_))
+
+    def add_bundle(self, name: str, directory: str) -> None:
+        """Make a bundle known before anything was rendered."""
+        with self._lock:
+            self._bundles.setdefault(name, BundleStatus(directory=directory))
+
+    def source_answered(self, name: str) -> None:
+        """Note that a source answered a request as it should."""
+        with self._lock:
+            if (source := self._sources.get(name)) is not None:
+                self._sources[name] = replace(source, up=True, last_success=time.time(), error=None)
+
+    def source_failed(self, name: str, error: str) -> None:
+        """Note that a source could not be reached or refused."""
+        with self._lock:
+            if (source := self._sources.get(name)) is not None:
+                self._sources[name] = replace(source, up=False, error=error)
+
+    def update_source(self, name: str, **changes: object) -> None:
+        """Replace fields of a source's SourceStatus."""
+        with self._lock:
+            if (source := self._sources.get(name)) is not None:
+                self._sources[name] = replace(source, **changes)  # type: ignore[arg-type]  # fields by name
+
+    def bundle(self, name: str) -> BundleStatus:
+        """Return what is known of one bundle now."""
+        with self._lock:
+            return self._bundles[name]
+
+    def update_bundle(self, name: str, **changes: object) -> None:
+        """Replace fields of a bundle's BundleStatus."""
+        with self._lock:
+            self._bundles[name] = replace(self._bundles[name], **changes)  # type: ignore[arg-type]  # fields by name
+
+    def update_reload(self, name: str, **changes: object) -> None:
+        """Replace fields of a bundle's ReloadStatus."""
+        with self._lock:
+            bundle = self._bundles[name]
+            reload = replace(bundle.reload, **changes)  # type: ignore[arg-type]  # fields by name
+            self._bundles[name] = replace(bundle, reload=reload)
+
+    def count(self, metric: str, *labels: str, by: float = 1) -> None:
+        """Add to a counter, e.g. `count("render_total", bundle, "rendered")`."""
+        with self._lock:
+            self._counters[(metric, *labels)] += by  # type: ignore[assignment]  # Counter is typed for int only
+
+    def set_gauge(self, metric: str, *labels: str, value: float) -> None:
+        """Set a gauge that is no field of a source or bundle, e.g. `render_duration_seconds`."""
+        with self._lock:
+            self._gauges[(metric, *labels)] = value
+
+    def observe(self, metric: str, *labels: str, seconds: float) -> None:
+        """Add an observation to a histogram."""
+        with self._lock:
+            key = (metric, *labels)
+            self._histograms[key] = self._histograms.get(key, Histogram()).with_value(seconds)
+
+    def beat(self, loop: str, due_in_seconds: float | None) -> None:
+        """Say that a loop moves, and by when it will say so again; None when the loop has ended on purpose."""
+        with self._lock:
+            if due_in_seconds is None:
+                self._beats.pop(loop, None)
+            else:
+                self._beats[loop] = _Beat(time.monotonic() + due_in_seconds)
+
+    def copy(self) -> StatusCopy:
+        """Return everything at one moment; *late* names the loops that did not move when they said they would."""
+        now = time.monotonic()
+        with self._lock:
+            return StatusCopy(
+                dict(self._sources),
+                dict(self._bundles),
+                dict(self._counters),
+                dict(self._gauges),
+                dict(self._histograms),
+                tuple(sorted(name for name, beat in self._beats.items() if beat.due < now)),
+            )

@@ -1,0 +1,1 @@
+"""Watchers follow sources: `base` says what one is, `follow` repeats it, one module per type of source does the reading."""

@@ -1,0 +1,66 @@
+"""What a watcher is: the whole contract a new source has to fulfil.
+
+A watcher plans and fetches; it never loops, retries, sleeps, compares or renders. The loop around it, with back-off,
+jitter, connection ceiling and stopping, is `follow`, written once for all sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Protocol
+
+from confcar.model import Dependency, Kind, Snapshot, Version
+
+Query = Hashable
+"""What one fetch asks for, e.g. one Consul key or one folder. Equal queries are the same request."""
+
+
+class Watcher(Protocol):
+    """Follows one configured source.
+
+    Attributes:
+        name: The source's name in the config; used in logs and metrics.
+        kinds: The template functions that this source can serve.
+        max_blocking: How many fetches may block at the same time, each on a connection of its own; at least 0. Queries
+            beyond it are polled in turn.
+        max_polling: How many fetches may run side by side for the queries that do not block; at least 1.
+    """
+
+    name: str
+    kinds: frozenset[Kind]
+    max_blocking: int
+    max_polling: int
+
+    def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
+        """Return which queries answer the wanted dependencies, each dependency exactly once.
+
+        Pure and quick: no I/O. Called whenever what the templates read changes, from one thread at a time. A query that
+        stands in two plans in a row goes on undisturbed.
+        """
+        ...
+
+    def fetch(
+        self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
+    ) -> Snapshot:
+        """Return the newest snapshot of a query.
+
+        Blocks for at most about *wait_seconds* (a little jitter and a client-side deadline above it) while nothing
+        changed since *after*; returns the same version then. Called from several threads, for one query from one.
+
+        Args:
+            query: One of the plan's.
+            dependencies: Those of the plan for it.
+            after: Version of the last snapshot seen, or None for the first read, after a failure, and when
+                *dependencies* changed.
+            wait_seconds: Upper bound for blocking. 0 returns at once, with `again_in_seconds` as a hint.
+
+        Raises:
+            SourceUnavailableError: The source cannot be reached or answered 5xx or 429; worth a retry.
+            SourceDeniedError: The credentials may not read it; a retry helps only after somebody changed a policy.
+            SourceDataError: The answer cannot be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """End every fetch that is under way at once, and hold no connection any more. May be called twice, any thread."""
+        ...
