@@ -1,0 +1,83 @@
+"""What /status and /readyz say, made from a copy of the status board. Its shape is stable: keys may come, none go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from confcar.status import BundleStatus, SourceStatus, StatusCopy
+
+_REASONS = {
+    "waiting": "nothing was rendered yet",
+    "pending": "data is missing",
+    "refused": "the check refused it",
+    "failed": "it failed",
+}
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Return a time since the epoch as RFC 3339 in UTC with milliseconds, None for None."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status_document(copy: StatusCopy, version: str) -> dict[str, object]:
+    """Return the document of /status."""
+    return {
+        "version": version,
+        "ready": copy.is_ready,
+        "sources": {name: _source(source) for name, source in copy.sources.items()},
+        "bundles": {name: _bundle(bundle) for name, bundle in copy.bundles.items()},
+        "primary": {},
+    }
+
+
+def readiness(copy: StatusCopy) -> tuple[bool, list[str]]:
+    """Return whether every bundle has a published generation, and a line for each one that has not, saying why."""
+    reasons = []
+    for name, bundle in copy.bundles.items():
+        if bundle.generation is None:
+            reasons.append(f"{name}: nothing is published, {_REASONS.get(bundle.state, bundle.state)}{_why(bundle)}")
+    return copy.is_ready, reasons
+
+
+def _why(bundle: BundleStatus) -> str:
+    if bundle.error:
+        return f": {bundle.error}"
+    if bundle.missing:
+        first = bundle.missing[0]
+        more = f" and {len(bundle.missing) - 1} more" if len(bundle.missing) > 1 else ""
+        where = f"{first.template}:{first.line}"
+        return f": {first.function}({first.path!r}) from {first.source}, {first.reason} ({where}){more}"
+    return ""
+
+
+def _source(source: SourceStatus) -> dict[str, object]:
+    return {
+        "type": source.type,
+        "up": source.up,
+        "last_success": rfc3339(source.last_success),
+        "error": source.error,
+        "connections": source.connections,
+        "polled": source.polled,
+        **dict(source.details),
+    }
+
+
+def _bundle(bundle: BundleStatus) -> dict[str, object]:
+    reload = asdict(bundle.reload)
+    reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
+    check = asdict(bundle.check)
+    check["at"] = rfc3339(bundle.check.at)
+    return {
+        "directory": bundle.directory,
+        "generation": bundle.generation,
+        "published_at": rfc3339(bundle.published_at),
+        "state": bundle.state,
+        "error": bundle.error,
+        "missing": [asdict(item) for item in bundle.missing],
+        "check": check,
+        "reload": reload,
+        "refused": None,
+    }

@@ -1,0 +1,108 @@
+"""The Prometheus exposition, made from a copy of the status board at each scrape. Imported at the first scrape only."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.exposition import generate_latest
+
+from confcar.status import LATENCY_BUCKETS_SECONDS, Histogram, StatusCopy
+
+__all__ = ["CONTENT_TYPE", "exposition"]
+
+_COUNTERS = {
+    "source_requests_total": ("Requests to a source by answer code.", ("source", "code")),
+    "render_total": ("Passes over a bundle's templates by result.", ("bundle", "result")),
+    "check_total": ("Checks of a staged generation by result.", ("bundle", "result")),
+    "reload_total": ("Reload steps by kind and result.", ("bundle", "kind", "result")),
+}
+_GAUGES = {
+    "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),
+    "render_duration_seconds": ("How long the last pass over a bundle's templates took.", ("bundle",)),
+}
+_HISTOGRAMS = {"change_to_reload_seconds": ("From the first changed datum to the acknowledged reload.", ("bundle",))}
+
+
+class _Copied:
+    def __init__(self, copy: StatusCopy, version: str) -> None:
+        self._copy = copy
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("confcar_build_info", "What runs.", labels=("version", "python"))
+        build.add_metric((self._version, platform.python_version()), 1)
+        yield build
+        yield from self._sources()
+        yield from self._bundles()
+        for name, (text, labels) in _COUNTERS.items():
+            counter = CounterMetricFamily(f"confcar_{name}", text, labels=labels)
+            for values, count in self._of(self._copy.counters, name):
+                counter.add_metric(values, count)
+            yield counter
+        for name, (text, labels) in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"confcar_{name}", text, labels=labels)
+            for values, value in self._of(self._copy.gauges, name):
+                gauge.add_metric(values, value)
+            yield gauge
+        for name, (text, labels) in _HISTOGRAMS.items():
+            histogram = HistogramMetricFamily(f"confcar_{name}", text, labels=labels)
+            for key, observed in self._copy.histograms.items():
+                if key[0] == name:
+                    histogram.add_metric(key[1:], _buckets(observed), observed.total)
+            yield histogram
+
+    def _of(self, board: dict[tuple[str, ...], float], name: str) -> Iterator[tuple[tuple[str, ...], float]]:
+        return ((key[1:], value) for key, value in board.items() if key[0] == name)
+
+    def _sources(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("confcar_source_up", "Whether the source answers.", labels=("source",))
+        success = GaugeMetricFamily(
+            "confcar_source_last_success_timestamp_seconds", "When the source last answered.", labels=("source",)
+        )
+        connections = GaugeMetricFamily("confcar_source_connections", "Open connections.", labels=("source",))
+        for name, source in self._copy.sources.items():
+            up.add_metric((name,), float(bool(source.up)))
+            connections.add_metric((name,), source.connections)
+            if source.last_success is not None:
+                success.add_metric((name,), source.last_success)
+        yield from (up, success, connections)
+
+    def _bundles(self) -> Iterator[Metric]:
+        def gauge(name: str, text: str, values: dict[str, float | None]) -> Metric:
+            family = GaugeMetricFamily(f"confcar_{name}", text, labels=("bundle",))
+            for bundle, value in values.items():
+                if value is not None:
+                    family.add_metric((bundle,), value)
+            return family
+
+        bundles = self._copy.bundles
+        yield gauge("generation", "Published generation.", {n: b.generation for n, b in bundles.items()})
+        published = {n: b.published_at for n, b in bundles.items()}
+        yield gauge("publish_timestamp_seconds", "When it was published.", published)
+        missing: dict[str, float | None] = {n: len(b.missing) for n, b in bundles.items()}
+        yield gauge("render_missing_keys", "Data that the bundle waits for.", missing)
+        pending: dict[str, float | None] = {n: float(b.reload.pending) for n, b in bundles.items()}
+        yield gauge("reload_pending", "Whether the primary is owed a reload.", pending)
+        last = {
+            n: None if b.reload.last_successful is None else float(b.reload.last_successful) for n, b in bundles.items()
+        }
+        yield gauge("last_reload_successful", "Whether the last attempt to reload succeeded.", last)
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    buckets, count = [], 0
+    for bound, inside in zip((*map(str, LATENCY_BUCKETS_SECONDS), "+Inf"), histogram.counts, strict=True):
+        count += inside
+        buckets.append((bound, float(count)))
+    return buckets
+
+
+def exposition(copy: StatusCopy, version: str) -> bytes:
+    """Return the metrics in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Copied(copy, version))
+    return generate_latest(registry)

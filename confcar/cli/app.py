@@ -1,0 +1,214 @@
+"""The commands and their options. Each option has its `CONFCAR_...` variable; each command ends with a code of the
+contract's table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import confcar
+from confcar.config.types import parse_duration
+from confcar.errors import ConfcarError, ConfigError
+
+app = typer.Typer(
+    name="confcar",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keeps config files in step with Vault, Consul or files, and tells the primary process to reload.",
+    epilog="Exit codes: 0 fine, 1 unexpected, 2 usage or config, 3 source unreachable or denied, 4 render failed or "
+    "data missing, 5 check refused, 6 publish failed, 7 reload failed, 10 there are differences.",
+)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        envvar="CONFCAR_CONFIG",
+        help="The config file. Default: confcar.yaml here, then /etc/confcar/confcar.yaml.",
+        show_default=False,
+    ),
+]
+BundleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bundle", "-b", envvar="CONFCAR_BUNDLE", help="Only this bundle; may be given again.", metavar="NAME"
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", envvar="CONFCAR_TIMEOUT", parser=_duration, help="How long to wait for data.", metavar="DURATION"
+    ),
+]
+SecretsOption = Annotated[
+    bool, typer.Option("--show-secrets", envvar="CONFCAR_SHOW_SECRETS", help="Do not mask what came from secrets.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _confcar(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"confcar {confcar.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise typer.Exit(2)
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Follow the sources, publish and reload until told to stop: the sidecar.
+
+    Example: confcar run -c confcar.yaml
+    """
+    from confcar.cli.context import load_context
+    from confcar.daemon.life import run as live
+
+    live(load_context(config))
+
+
+@app.command()
+def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:  # type: ignore[assignment]  # parsed by _duration
+    """Publish everything once, never reload, and exit: the init container.
+
+    Example: confcar once --timeout 2m
+    """
+    from confcar.cli.context import load_context
+    from confcar.daemon.life import once as live
+
+    live(load_context(config), timeout_seconds=timeout)
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", envvar="CONFCAR_LIVE", help="Also log in and read all data.")] = False,
+    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+) -> None:
+    """Check the config and the templates, offline; with --live also the sources.
+
+    Example: confcar check --live
+    """
+    from confcar.cli.inspect import check as inspect
+
+    inspect(config, is_live=live, timeout_seconds=timeout)
+
+
+@app.command()
+def render(
+    config: ConfigOption = None,
+    *,
+    bundle: BundleOption = None,
+    show_secrets: SecretsOption = False,
+    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+) -> None:
+    """Print what would be written, secrets masked; writes nothing.
+
+    Example: confcar render --bundle web
+    """
+    from confcar.cli.inspect import render as inspect
+
+    inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=timeout)
+
+
+@app.command()
+def diff(
+    config: ConfigOption = None,
+    *,
+    bundle: BundleOption = None,
+    show_secrets: SecretsOption = False,
+    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+) -> None:
+    """Print a unified diff of what is published against what would be, secrets masked; writes nothing.
+
+    Ends with 0 where there is no difference and with 10 where there is one. Example: confcar diff
+    """
+    from confcar.cli.inspect import diff as inspect
+
+    if inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=timeout):
+        raise typer.Exit(10)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the config.
+
+    Example: confcar schema > confcar.schema.json
+    """
+    import json
+
+    from confcar.config.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def healthcheck(
+    config: ConfigOption = None,
+    *,
+    ready: Annotated[bool, typer.Option("--ready", envvar="CONFCAR_READY", help="Ask for readiness instead.")] = False,
+) -> None:
+    """Ask the running sidecar whether it is alive, for exec probes and HEALTHCHECK.
+
+    Example: confcar healthcheck --ready
+    """
+    from confcar.cli.healthcheck import ask
+
+    raise typer.Exit(ask(config, is_ready_asked=ready, environ=os.environ))
+
+
+@app.command()
+def demo(
+    *,
+    keep: Annotated[
+        bool, typer.Option("--keep", envvar="CONFCAR_KEEP", help="Leave the demo's folder behind.")
+    ] = False,
+) -> None:
+    """Show the whole line with a real primary and the file source: no server, no config.
+
+    Example: confcar demo
+    """
+    from confcar.cli.demo import demo as show
+
+    show(keeps_folder=keep)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are printed, never raised."""
+    try:
+        command: Callable[..., Any] = typer.main.get_command(app)
+        code = command(list(arguments), prog_name="confcar", standalone_mode=False)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return error.exit_code
+    except ConfcarError as error:
+        print(f"confcar: {error}", file=sys.stderr)
+        return error.exit_code
+    except typer.TyperException as error:
+        error.show()
+        return 2
+    except typer.Abort:
+        return 130
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,85 @@
+"""Renders without publishing, for `render`, `diff` and `check --live`: same sources, same renderer, nothing written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from confcar.daemon.assembly import Context, Sources, create_publisher, create_renderer, create_sources
+from confcar.errors import ConfcarError
+from confcar.model import RenderedFile
+from confcar.pipeline.collecting import Collector, PendingError
+from confcar.pipeline.inbox import Inbox
+from confcar.publishing.publisher import PublishedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One bundle as it would be published now.
+
+    Attributes:
+        bundle: Its name.
+        files: What would be published; empty where *error* says why not.
+        error: Why it cannot be rendered, None where it can.
+    """
+
+    bundle: str
+    files: tuple[RenderedFile, ...] = ()
+    error: ConfcarError | None = None
+
+
+def compile_templates(context: Context) -> list[ConfcarError]:
+    """Return what is wrong with the templates of all bundles, without asking any source. Empty: all compile."""
+    problems = []
+    with _sources(context) as sources:
+        for options in context.config.settings.bundles.values():
+            try:
+                create_renderer(context, sources, options).compile()
+            except ConfcarError as error:
+                problems.append(error)
+    return problems
+
+
+def preview(context: Context, bundles: Sequence[str], *, timeout_seconds: float) -> Iterator[Preview]:
+    """Yield each of *bundles* as it would be published now; waits for its data until the time is up."""
+    deadline = time.monotonic() + timeout_seconds
+    with _sources(context) as sources:
+        waiting = [(name, *_start(context, sources, name)) for name in bundles]
+        for name, collector, inbox in waiting:
+            try:
+                yield Preview(name, _wait_for_files(collector, inbox, deadline))
+            except ConfcarError as error:
+                yield Preview(name, error=error.cause if isinstance(error, PendingError) else error)
+
+
+def published(context: Context, bundle: str) -> dict[str, PublishedFile]:
+    """Return what is published of a bundle now, by destination; needs neither lock nor write permission."""
+    return dict(create_publisher(bundle, context.config.settings.bundles[bundle]).read_published())
+
+
+@contextmanager
+def _sources(context: Context) -> Iterator[Sources]:
+    sources = create_sources(context)
+    try:
+        yield sources
+    finally:
+        sources.following.close()
+
+
+def _start(context: Context, sources: Sources, name: str) -> tuple[Collector, Inbox]:
+    inbox = Inbox()
+    renderer = create_renderer(context, sources, context.config.settings.bundles[name])
+    return Collector(name, renderer, sources.following, inbox), inbox
+
+
+def _wait_for_files(collector: Collector, inbox: Inbox, deadline: float) -> tuple[RenderedFile, ...]:
+    collector.start()
+    while True:
+        inbox.wait(deadline)
+        try:
+            return collector.render().files
+        except PendingError as error:
+            if error.is_final or time.monotonic() >= deadline:
+                raise

@@ -1,0 +1,1 @@
+"""The pipeline of a bundle: collect, settle, render, stage, check, publish; then reload until it is acknowledged."""

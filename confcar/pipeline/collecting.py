@@ -1,0 +1,117 @@
+"""The first half of a pass: take what changed, render what it touches, and say what is missing.
+
+Shared by `run`, `once`, `render`, `diff` and `check --live`: none of them can see other data than the others.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from confcar.errors import (
+    ConfcarError,
+    MissingDataError,
+    SourceDeniedError,
+    SourceError,
+    SourceUnavailableError,
+)
+from confcar.model import Dependency, Missing
+from confcar.pipeline.inbox import Inbox
+from confcar.rendering.renderer import Renderer, Rendering
+from confcar.store import Listener, View
+
+_NAMED_IN_MESSAGE = 3
+
+
+class PendingError(ConfcarError):
+    """A render waits for data.
+
+    Attributes:
+        cause: Why, as the error to end with where waiting ends: a source's, or that the data is not there.
+        missing: What the render asked for and did not get; empty while sources have not answered at all.
+        is_final: Whether waiting cannot help: the source refused.
+    """
+
+    def __init__(self, cause: ConfcarError, missing: tuple[Missing, ...] = (), *, is_final: bool = False) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.missing = missing
+        self.is_final = is_final
+
+
+class Follows(Protocol):
+    """Where the data comes from; fulfilled by `watchers.follow.Following`."""
+
+    def want(self, reader: str, dependencies: frozenset[Dependency], listener: Listener) -> None:
+        """Replace what *reader* wants; *listener* is called when something of it changed."""
+        ...
+
+    def take(self, reader: str) -> tuple[frozenset[Dependency], View]:
+        """Return what changed for *reader* since its last call, and what is known of all that it wants."""
+        ...
+
+
+class Collector:
+    """Collects the data of one bundle and renders it. Used by one thread."""
+
+    def __init__(self, name: str, renderer: Renderer, following: Follows, inbox: Inbox) -> None:
+        self._name = name
+        self._renderer = renderer
+        self._following = following
+        self._inbox = inbox
+        self._touched: frozenset[Dependency] | None = None
+        self.changed_at: float | None = None
+        """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
+
+    def start(self) -> None:
+        """Compile the templates and begin to follow what they name.
+
+        Raises:
+            RenderError: A template does not compile.
+        """
+        self._renderer.compile()
+        self._following.want(self._name, self._renderer.dependencies, self._inbox.note)
+        if not self._renderer.dependencies:
+            self._inbox.note()
+
+    def render(self) -> Rendering:
+        """Return the files of all templates, rendering only those that a change touched. Never waits.
+
+        Raises:
+            PendingError: Data is missing or was not read yet; called again after the inbox's next note.
+            RenderError: A template fails on data that is there.
+        """
+        noted_at = self._inbox.take()
+        if self.changed_at is None:
+            self.changed_at = noted_at
+        changed, view = self._following.take(self._name)
+        if self._touched is not None:
+            self._touched |= changed
+        unanswered = [dependency for dependency, answer in view.items() if not answer.is_settled]
+        if unanswered:
+            raise PendingError(_no_answer(unanswered))
+        touched, self._touched = self._touched, None
+        rendering = self._renderer.render(view, touched)
+        self._touched = frozenset()
+        self._following.want(self._name, self._renderer.dependencies, self._inbox.note)
+        if rendering.missing:
+            raise _pending(rendering.missing, view)
+        return rendering
+
+    def published(self) -> None:
+        """Note that everything collected so far is on disk."""
+        self.changed_at = None
+
+
+def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
+    first = min(unanswered)
+    return SourceUnavailableError(f"source {first.source} has not answered yet: {first.kind}({first.path!r})")
+
+
+def _pending(missing: tuple[Missing, ...], view: View) -> PendingError:
+    errors = [answer.error for answer in view.values() if answer.reading is None and answer.error is not None]
+    denied = next((error for error in errors if isinstance(error, SourceDeniedError)), None)
+    source = next((error for error in errors if isinstance(error, SourceError)), None)
+    names = [f"{item.function}({item.path!r}) from {item.source}" for item in missing[:_NAMED_IN_MESSAGE]]
+    more = f" and {len(missing) - len(names)} more" if len(missing) > len(names) else ""
+    cause = denied or source or MissingDataError(f"missing: {', '.join(names)}{more}")
+    return PendingError(cause, missing, is_final=denied is not None)

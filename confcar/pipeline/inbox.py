@@ -1,0 +1,67 @@
+"""Where a bundle's thread waits: for changed data, for its own next appointment, or to be stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Inbox:
+    """Remembers that something changed, when first and when last. Noted from any thread, waited for by one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._noted = threading.Condition()
+        self._first_at: float | None = None
+        self._last_at = 0.0
+        self._is_stopped = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._is_stopped
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was noted that was not taken yet."""
+        return self._first_at is not None
+
+    def note(self) -> None:
+        """Note that something changed now."""
+        with self._noted:
+            self._last_at = self._clock()
+            if self._first_at is None:
+                self._first_at = self._last_at
+            self._noted.notify_all()
+
+    def stop(self) -> None:
+        """End every wait from now on."""
+        with self._noted:
+            self._is_stopped = True
+            self._noted.notify_all()
+
+    def wait(self, until: float | None) -> None:
+        """Block until something was noted, until the clock shows *until* (None: without end), or until stopped."""
+        with self._noted:
+            while not (self._is_stopped or self.has_news):
+                left = None if until is None else until - self._clock()
+                if left is not None and left <= 0:
+                    return
+                self._noted.wait(left)
+
+    def settle(self, *, quiet_seconds: float, max_seconds: float) -> None:
+        """Block until nothing was noted for *quiet_seconds*, at most *max_seconds* after the first note, or stopped."""
+        with self._noted:
+            while self._first_at is not None and not self._is_stopped:
+                now = self._clock()
+                left = min(self._last_at + quiet_seconds, self._first_at + max_seconds) - now
+                if left <= 0:
+                    return
+                self._noted.wait(left)
+
+    def take(self) -> float | None:
+        """Forget what was noted and return when it was first noted, by the inbox's clock; None where nothing was."""
+        with self._noted:
+            first_at, self._first_at = self._first_at, None
+            return first_at
