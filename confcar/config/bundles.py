@@ -1,0 +1,219 @@
+"""Options of a bundle: templates, check, settling, and the reload steps."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from confcar.config.sources import TlsOptions
+from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
+
+Format = Literal["json", "yaml", "toml", "ini", "env", "xml", "pem"]
+_EXPECT = re.compile(r"[1-5](xx|\d\d)")
+
+
+def _check_regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        message = f"not a regular expression: {error}"
+        raise ValueError(message) from error
+    return text
+
+
+class Delimiters(Model):
+    """Other delimiters, for files that are full of `{{ }}` themselves."""
+
+    variable: tuple[str, str] = ("{{", "}}")
+    block: tuple[str, str] = ("{%", "%}")
+    comment: tuple[str, str] = ("{#", "#}")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        starts = [self.variable[0], self.block[0], self.comment[0]]
+        if len(set(starts)) < len(starts) or not all((*self.variable, *self.block, *self.comment)):
+            message = "the three opening delimiters must differ, and none may be empty"
+            raise ValueError(message)
+        return self
+
+
+class TemplateOptions(Model):
+    """One template and the file it becomes."""
+
+    source: ConfigPath | None = None
+    """The template's file. Either this or `content`."""
+    content: str | None = None
+    """The template itself, inline; `${VAR}` is not expanded in it."""
+    destination: str
+    """Where the file goes: relative to the bundle's directory, or absolute, then published by a rename of its own."""
+    mode: Mode = 0o640
+    """Permission bits in quotes. "0640": secrets are for the owner and the group."""
+    user: str | None = None
+    """Owner, by name or number. Default: confcar's own user."""
+    group: str | None = None
+    """Group, by name or number. Default: the directory's where that is setgid, else confcar's own."""
+    format: Format | None = None
+    """Parse the rendered file as this before it is published."""
+    delimiters: Delimiters = Delimiters()
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if (self.source is None) == (self.content is None):
+            message = "give either source (a file) or content (the template itself)"
+            raise ValueError(message)
+        return self
+
+    @field_validator("destination")
+    @classmethod
+    def _stays_inside(cls, destination: str) -> str:
+        parts = destination.split("/")
+        if destination.startswith("/"):
+            parts = parts[1:]
+        if not destination or "\0" in destination or any(part in {"", ".", ".."} for part in parts):
+            message = "a destination is a plain path without empty, . or .. parts"
+            raise ValueError(message)
+        if not destination.startswith("/") and parts[0].startswith(".."):
+            message = "names that begin with .. are confcar's own in a bundle's directory"
+            raise ValueError(message)
+        return destination
+
+
+class CheckOptions(Model):
+    """A command that must accept the staged generation before it is published."""
+
+    command: Command
+    """`{directory}` is the staged generation, `{generation}` its number."""
+    timeout_seconds: PositiveDuration = Field(default=10.0, alias="timeout")
+    """After this the command and all it started is killed, and the generation refused."""
+
+
+class WaitOptions(Model):
+    """Settling: many changes become one publish."""
+
+    quiet_seconds: Duration = Field(default=0.2, alias="quiet")
+    """Publish after this long without a change. 200 ms: one deployment's writes become one reload."""
+    max_seconds: Duration = Field(default=5.0, alias="max")
+    """Publish at the latest this long after the first change, however many follow."""
+
+    @model_validator(mode="after")
+    def _max_above_quiet(self) -> Self:
+        if self.max_seconds < self.quiet_seconds:
+            message = "max must be at least quiet"
+            raise ValueError(message)
+        return self
+
+
+class ProcessOptions(Model):
+    """Which process is the primary: all that is given must match, and exactly one process must."""
+
+    name: str | None = None
+    """Name of the program, as `ps` shows it or as the base name of what was started."""
+    cmdline: Annotated[str, AfterValidator(_check_regex)] | None = None
+    """Regular expression that the command line, joined by spaces, must contain."""
+    user: str | None = None
+    """Owner of the process, by name or number."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.name is None and self.cmdline is None:
+            message = "give name or cmdline: a user alone may own many processes"
+            raise ValueError(message)
+        return self
+
+
+class HttpOptions(Model):
+    """A request that the primary must answer as expected. A redirect is not a success."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    method: Annotated[str, Field(pattern=r"^[A-Z]+$")] = "POST"
+    headers: dict[str, str] = Field(default={})
+    bearer_file: ConfigPath | None = None
+    """File with a token for `Authorization: Bearer`, read again at each request."""
+    body: str = ""
+    expect: str = "2xx"
+    """Status codes that count as success: `2xx`, `204`, or several with commas."""
+    timeout_seconds: PositiveDuration = Field(default=5.0, alias="timeout")
+    """For the whole request."""
+    socket: ConfigPath | None = None
+    """Unix socket to connect to instead of the URL's host."""
+    tls: TlsOptions | None = None
+
+    @field_validator("expect", mode="before")
+    @classmethod
+    def _known_expectation(cls, expect: object) -> object:
+        text = str(expect) if isinstance(expect, int) and not isinstance(expect, bool) else expect
+        if isinstance(text, str) and all(_EXPECT.fullmatch(part.strip()) for part in text.split(",")):
+            return text
+        message = "write expected status codes as 2xx, 204, or 200,204"
+        raise ValueError(message)
+
+
+class ReloadStep(Model):
+    """One way of telling the primary: a signal, an HTTP request or a command."""
+
+    signal: SignalNumber | None = None
+    """Signal to send: HUP, SIGHUP and 1 are the same. Needs one of pid, pid_file, process."""
+    pid: Annotated[int, Field(gt=0)] | None = None
+    pid_file: ConfigPath | None = None
+    """File with the primary's PID, read again at each reload."""
+    process: ProcessOptions | None = None
+    http: HttpOptions | None = None
+    command: Command | None = None
+    """A program and its arguments, run without a shell; status 0 is success."""
+    timeout_seconds: PositiveDuration | None = Field(default=None, alias="timeout")
+    """For `command`: after this it and all it started is killed. Default: 30 s."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [name for name in ("signal", "http", "command") if getattr(self, name) is not None]
+        if len(ways) != 1:
+            message = "a reload step is exactly one of signal, http or command"
+            raise ValueError(message)
+        targets = [name for name in ("pid", "pid_file", "process") if getattr(self, name) is not None]
+        if ways == ["signal"] and len(targets) != 1:
+            message = "a signal needs exactly one of pid, pid_file or process to say whom to signal"
+            raise ValueError(message)
+        if ways != ["signal"] and targets:
+            message = f"{targets[0]} belongs to a signal, not to {ways[0]}"
+            raise ValueError(message)
+        if self.timeout_seconds is not None and ways != ["command"]:
+            message = "timeout here belongs to a command; an http request has its own"
+            raise ValueError(message)
+        return self
+
+
+class BundleOptions(Model):
+    """The set of files that are checked, published and reloaded together."""
+
+    directory: ConfigPath
+    """Relative destinations are published here, all at once."""
+    publish: Literal["swap", "rename"] = "swap"
+    """`swap`: generations behind one symlink, all files at once. `rename`: plain files, one rename each."""
+    keep: Annotated[int, Field(ge=0)] = 2
+    """How many older generations are kept beside the current one."""
+    templates: Annotated[list[TemplateOptions], Field(min_length=1)]
+    check: CheckOptions | None = None
+    wait: WaitOptions = WaitOptions()
+    splay_seconds: Duration = Field(default=0.0, alias="splay")
+    """Wait a random time up to this before each reload, so that a fleet does not reload at once."""
+    reload: list[ReloadStep] = Field(default=[])
+    """One step or a list, run in order."""
+
+    @field_validator("reload", mode="before")
+    @classmethod
+    def _one_or_list(cls, steps: object) -> object:
+        return [steps] if isinstance(steps, dict) else steps
+
+    @model_validator(mode="after")
+    def _distinct_destinations(self) -> Self:
+        names = [template.destination for template in self.templates]
+        for name in names:
+            if names.count(name) > 1:
+                message = f"two templates have the destination {name}"
+                raise ValueError(message)
+            if any(other.startswith(name + "/") for other in names):
+                message = f"the destination {name} is a file and a folder of others"
+                raise ValueError(message)
+        return self

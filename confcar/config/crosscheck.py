@@ -1,0 +1,56 @@
+"""What can be wrong between parts that are right by themselves: places that two bundles claim, templates not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+
+from confcar.config.document import Location
+from confcar.config.settings import Settings
+
+Place = Callable[[Location], str]
+
+
+def find_conflicts(settings: Settings, place: Place) -> list[str]:
+    """Return one line per conflict, with the place of the later party."""
+    return [*_directories(settings, place), *_destinations(settings, place), *_templates(settings, place)]
+
+
+def _directories(settings: Settings, place: Place) -> Iterator[str]:
+    for (first, one), (second, other) in combinations(settings.bundles.items(), 2):
+        where = f"{place(('bundles', second, 'directory'))}: bundles.{second}.directory"
+        if one.directory == other.directory:
+            yield f"{where}: the bundle {first} has the same directory"
+        elif one.directory in other.directory.parents:
+            yield f"{where}: lies inside the directory of the bundle {first}"
+        elif other.directory in one.directory.parents:
+            yield f"{where}: the directory of the bundle {first} lies inside it"
+
+
+def _destinations(settings: Settings, place: Place) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for name, bundle in settings.bundles.items():
+        for index, template in enumerate(bundle.templates):
+            destination = template.destination
+            if not destination.startswith("/"):
+                continue
+            location = ("bundles", name, "templates", index, "destination")
+            where = f"{place(location)}: {'.'.join(map(str, location))}"
+            inside = [each for each, other in settings.bundles.items() if other.directory in Path(destination).parents]
+            if destination in owners:
+                yield f"{where}: the bundle {owners[destination]} has the same destination"
+            elif inside == [name]:
+                yield f"{where}: lies in the bundle's own directory; write it relative to that"
+            elif inside:
+                yield f"{where}: lies in the directory of the bundle {inside[0]}"
+            owners[destination] = name
+
+
+def _templates(settings: Settings, place: Place) -> Iterator[str]:
+    for name, bundle in settings.bundles.items():
+        for index, template in enumerate(bundle.templates):
+            if template.source is not None and not template.source.is_file():
+                location = ("bundles", name, "templates", index, "source")
+                what = "is not a file" if template.source.exists() else "there is no such file"
+                yield f"{place(location)}: {'.'.join(map(str, location))}: {what}: {template.source}"

@@ -1,0 +1,135 @@
+"""What sources take from the usual variables of Vault and Consul, where the config does not say.
+
+A token from the environment serves only a source whose address comes from there too, or the only source of its type: it
+must never reach a server it was not meant for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from confcar.config.document import Location
+from confcar.config.settings import Settings
+from confcar.config.sources import ConsulOptions, TlsOptions, TokenAuth, VaultOptions
+from confcar.errors import ConfigError
+
+_VAULT_ADDRESS = "https://127.0.0.1:8200"
+_CONSUL_ADDRESS = "http://127.0.0.1:8500"
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_TRUE = {"1", "t", "true"}
+_FALSE = {"0", "f", "false"}
+
+Place = Callable[[Location], str]
+
+
+def fill_in(settings: Settings, environ: Mapping[str, str], place: Place) -> Settings:
+    """Return *settings* with every source complete.
+
+    Raises:
+        ConfigError: An address is none, or a Vault source has no way to log in; every such fault.
+    """
+    problems: list[str] = []
+    kinds = [source.type for source in settings.sources.values()]
+    sources: dict[str, Any] = {}
+    for name, source in settings.sources.items():
+        where = f"{place(('sources', name, 'address'))}: sources.{name}"
+        is_only = kinds.count(source.type) == 1
+        sources[name] = source
+        if isinstance(source, VaultOptions):
+            sources[name] = vault = _vault(source, environ, is_only=is_only)
+            problems += _vault_problems(vault, where, place(("sources", name, "auth")))
+        elif isinstance(source, ConsulOptions):
+            sources[name] = consul = _consul(source, environ, is_only=is_only)
+            problems += _address_problems(consul.address, where, is_consul=True)
+    if problems:
+        raise ConfigError(*problems)
+    return settings.model_copy(update={"sources": sources})
+
+
+def _vault(source: VaultOptions, environ: Mapping[str, str], *, is_only: bool) -> VaultOptions:
+    may_have_token = is_only or source.address is None
+    token = environ.get("VAULT_TOKEN", "").strip()
+    tls = source.tls or _tls(
+        environ,
+        ca_file="VAULT_CACERT",
+        cert_file="VAULT_CLIENT_CERT",
+        key_file="VAULT_CLIENT_KEY",
+        server_name="VAULT_TLS_SERVER_NAME",
+        verify=environ.get("VAULT_SKIP_VERIFY", "").lower() not in _TRUE,
+    )
+    changes = {
+        "address": source.address or environ.get("VAULT_ADDR") or _VAULT_ADDRESS,
+        "namespace": source.namespace or environ.get("VAULT_NAMESPACE") or None,
+        "tls": tls,
+        "token": source.token or (SecretStr(token) if token and may_have_token else None),
+    }
+    return source.model_copy(update=changes)
+
+
+def _consul(source: ConsulOptions, environ: Mapping[str, str], *, is_only: bool) -> ConsulOptions:
+    may_have_token = is_only or source.address is None
+    token = environ.get("CONSUL_HTTP_TOKEN", "").strip()
+    token_file = environ.get("CONSUL_HTTP_TOKEN_FILE")
+    has_own = source.token is not None or source.token_file is not None
+    tls = source.tls or _tls(
+        environ,
+        ca_file="CONSUL_CACERT",
+        cert_file="CONSUL_CLIENT_CERT",
+        key_file="CONSUL_CLIENT_KEY",
+        server_name="CONSUL_TLS_SERVER_NAME",
+        verify=environ.get("CONSUL_HTTP_SSL_VERIFY", "").lower() not in _FALSE,
+    )
+    changes = {
+        "address": source.address or _consul_address(environ),
+        "namespace": source.namespace or environ.get("CONSUL_NAMESPACE") or None,
+        "partition": source.partition or environ.get("CONSUL_PARTITION") or None,
+        "tls": tls,
+        "token": source.token or (SecretStr(token) if token and may_have_token and not has_own else None),
+        "token_file": source.token_file
+        or (Path(token_file).absolute() if token_file and may_have_token and not has_own else None),
+    }
+    return source.model_copy(update=changes)
+
+
+def _consul_address(environ: Mapping[str, str]) -> str:
+    address = environ.get("CONSUL_HTTP_ADDR") or _CONSUL_ADDRESS
+    if "://" in address:
+        return address
+    scheme = "https" if environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE else "http"
+    return f"{scheme}://{address}"
+
+
+def _tls(
+    environ: Mapping[str, str], *, ca_file: str, cert_file: str, key_file: str, server_name: str, verify: bool
+) -> TlsOptions | None:
+    files = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+    found: dict[str, Any] = {
+        field: Path(environ[variable]).absolute() for field, variable in files.items() if environ.get(variable)
+    }
+    if environ.get(server_name):
+        found["server_name"] = environ[server_name]
+    if not verify:
+        found["verify"] = False
+    return TlsOptions.model_construct(**found) if found else None
+
+
+def _vault_problems(source: VaultOptions, where: str, auth: str) -> list[str]:
+    problems = _address_problems(source.address, where, is_consul=False)
+    if isinstance(source.auth, TokenAuth) and source.token is None:
+        name = where.rpartition(": ")[2]
+        ways = "set VAULT_TOKEN, or choose auth: {method: token_file, path: ...} or another method"
+        problems.append(f"{auth}: {name}.auth: there is no token to log in with; {ways}")
+    return problems
+
+
+def _address_problems(address: str | None, where: str, *, is_consul: bool) -> list[str]:
+    is_socket = is_consul and address is not None and address.startswith("unix:///")
+    if is_socket or (address is not None and _URL.fullmatch(address)):
+        return []
+    example = "http://127.0.0.1:8500 or unix:///path" if is_consul else _VAULT_ADDRESS
+    return [f"{where}.address: must be a URL without credentials, such as {example}"]

@@ -1,0 +1,52 @@
+"""The config's JSON Schema, for editors and for checks in other people's CI.
+
+Descriptions are the texts below the fields in the sources of the models. They are read only here: at every start they
+would cost more than all the rest of the models.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from types import ModuleType
+from typing import Any
+
+from confcar.config import bundles, settings, sources
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the config file, by the names that the file uses."""
+    schema = settings.Settings.model_json_schema(by_alias=True, mode="validation")
+    texts = {name: text for module in (sources, bundles, settings) for name, text in _descriptions(module).items()}
+    for title, definition in {**schema.get("$defs", {}), "Settings": schema}.items():
+        properties = definition.get("properties", {})
+        for name in [name for name, found in properties.items() if found.get("writeOnly")]:
+            del properties[name]
+        for name, found in properties.items():
+            text = texts.get((title, name)) or texts.get((title, f"{name}_seconds"))
+            if text and "description" not in found:
+                found["description"] = text
+    reload = schema["$defs"]["BundleOptions"]["properties"]["reload"]
+    reload["anyOf"] = [{"type": "array", "items": reload.pop("items")}, {"$ref": "#/$defs/ReloadStep"}]
+    reload.pop("type")
+    return {"$schema": _DIALECT, "title": "confcar", **{key: schema[key] for key in schema if key != "title"}}
+
+
+def _descriptions(module: ModuleType) -> dict[tuple[str, str], str]:
+    """Return the text below each field of each class of a module."""
+    found = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for field, text in zip(node.body, node.body[1:], strict=False):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+                and isinstance(text.value.value, str)
+            ):
+                found[node.name, field.target.id] = " ".join(text.value.value.split())
+    return found
