@@ -1,5 +1,6 @@
-"""The commands and their options. Each option has its `CONFCAR_...` variable; each command ends with a code of the
-contract's table.
+"""The commands and their options; each option has its `CONFCAR_...` variable.
+
+Nothing but the command line itself is imported until a command runs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from confcar.errors import ConfcarError, ConfigError
 
 app = typer.Typer(
     name="confcar",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -72,6 +72,7 @@ def _confcar(
         print(f"confcar {confcar.__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
+        print(context.get_help())
         raise typer.Exit(2)
 
 
@@ -207,7 +208,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"confcar: {error}", file=sys.stderr)
         return error.exit_code
     except typer.TyperException as error:
-        error.show()
+        print(f"confcar: {str(error).rstrip('.')}; see confcar --help", file=sys.stderr)
         return 2
     except typer.Abort:
         return 130

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from confcar import log
-from confcar.config.load import find_config, load
+from confcar.config.find import find_config
+from confcar.config.load import load
 from confcar.daemon.assembly import Context
 from confcar.status import Status
 

@@ -53,7 +53,22 @@ def ask(config: Path | None, *, is_ready_asked: bool, environ: Mapping[str, str]
 def _listen(config: Path | None, environ: Mapping[str, str]) -> str:
     if listen := environ.get("CONFCAR_ADMIN__LISTEN"):
         return listen
-    return _DEFAULT_LISTEN
+    from confcar.config.document import read_document
+    from confcar.config.expand import ExpansionError, expand
+    from confcar.config.find import find_config
+    from confcar.errors import ConfigError
+
+    try:
+        path = find_config(config, environ)
+        admin = read_document(path).data.get("admin")
+        text = admin.get("listen") if isinstance(admin, dict) else None
+        listen = expand(text, environ) if isinstance(text, str) else _DEFAULT_LISTEN
+    except (ConfigError, ExpansionError):
+        # A config that was broken after the start says nothing about the sidecar, which still has the old one.
+        return _DEFAULT_LISTEN
+    if listen.startswith("unix:"):
+        return f"unix:{path.absolute().parent / listen.removeprefix('unix:')}"
+    return listen
 
 
 def _get(listen: str, path: str) -> tuple[int, str]:
