@@ -1,0 +1,87 @@
+"""What a real Consul with ACLs refuses or hides, and what confcar makes of it."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from confcar.errors import SourceDeniedError
+from confcar.model import ABSENT, Dependency, Reading
+from tests.integration.consul_following import following, want, watcher_of
+from tests.servers.consul import ConsulServer
+from tests.waiting import wait_until
+
+
+def _read(address: str, token: str, *wanted: Dependency) -> tuple[dict[Dependency, Reading], dict[Dependency, str]]:
+    with watcher_of(address, token=token) as watcher:
+        readings: dict[Dependency, Reading] = {}
+        failures: dict[Dependency, str] = {}
+        for query, share in watcher.plan(frozenset(wanted)).items():
+            try:
+                snapshot = watcher.fetch(query, share, after=None, wait_seconds=0)
+            except SourceDeniedError as error:
+                failures |= dict.fromkeys(share, str(error))
+            else:
+                readings |= snapshot.readings
+                failures |= {each: str(error) for each, error in snapshot.failures.items()}
+        return readings, failures
+
+
+def test_what_the_token_may_not_read_is_denied_and_never_empty(consul_acl: ConsulServer) -> None:
+    consul_acl.put_many({"acl/open/a": "1", "acl/open/shut/b": "2", "acl/closed/c": "3"})
+    rules = 'key_prefix "acl/open/" { policy = "read" } key_prefix "acl/open/shut/" { policy = "deny" }'
+    token = consul_acl.create_token(rules)
+    tree, inner, shut = want("tree", "acl/open"), want("ls", "acl/open/shut"), want("key", "acl/open/shut/b")
+    none, closed, key = want("key", "acl/open/none"), want("ls", "acl/closed"), want("key", "acl/closed/c")
+    readings, failures = _read(consul_acl.address, token, tree, inner, shut, none, closed, key)
+    assert readings == {tree: Reading({"a": b"1"}), none: ABSENT}
+    assert failures.keys() == {inner, shut, closed, key}
+    assert 'key_prefix "acl/closed/" { policy = "read" }' in failures[closed]
+    assert 'key "acl/closed/c" { policy = "read" }' in failures[key]
+    assert token not in repr(failures)
+
+
+def test_without_a_token_nothing_is_read_as_empty(consul_acl: ConsulServer) -> None:
+    consul_acl.put("acl/closed/c", "3")
+    folder, everything, key = want("ls", "acl/closed"), want("tree", ""), want("key", "acl/closed/c")
+    for wanted in (folder, everything, key):
+        readings, failures = _read(consul_acl.address, "", wanted)
+        assert readings == {}
+        assert "token_file" in failures[wanted]
+
+
+def test_a_deleted_token_is_denied_with_words(consul_acl: ConsulServer) -> None:
+    token = consul_acl.create_token('key_prefix "" { policy = "read" }')
+    consul_acl.delete_token(token)
+    key = want("key", "acl/x")
+    _, failures = _read(consul_acl.address, token, key)
+    assert "does not know the token" in failures[key]
+    assert token not in failures[key]
+
+
+def test_a_new_policy_is_noticed_without_a_write(consul_acl: ConsulServer, tmp_path: Path) -> None:
+    consul_acl.put("acl/later", "1")
+    token_file = tmp_path / "token"
+    token_file.write_text(consul_acl.create_token('key "acl/other" { policy = "read" }'))
+    key = want("key", "acl/later")
+    with following(consul_acl.address, key, token_file=token_file) as followed:
+        wait_until(lambda: followed.is_up is False)
+        token_file.write_text(consul_acl.create_token('key "acl/later" { policy = "read" }'))
+        wait_until(lambda: followed.value(key) == b"1", timeout=15)
+
+
+def test_a_folder_that_may_be_read_but_not_listed_leaves_its_keys_readable(
+    consul_program: Path, tmp_path: Path
+) -> None:
+    token = str(uuid.uuid4())
+    tokens = {"initial_management": token, "agent": token}
+    settings = {"enabled": True, "default_policy": "deny", "enable_key_list_policy": True, "tokens": tokens}
+    strict = ConsulServer(tmp_path / "consul", consul_program, acl=True, settings={"acl": settings})
+    strict.token = token
+    with strict:
+        strict.put("app/a", "1")
+        token = strict.create_token('key_prefix "app/" { policy = "read" }')
+        tree, key = want("tree", "app"), want("key", "app/a")
+        readings, failures = _read(strict.address, token, tree, key)
+        assert readings == {key: Reading(b"1")}
+        assert 'key_prefix "app/" { policy = "list" }' in failures[tree]
