@@ -72,15 +72,13 @@ def change_environment(change: Change, environ: Mapping[str, str]) -> Iterator[d
     encoded = os.fsencode(names)
     if len(encoded) > CHANGED_LIMIT_BYTES:
         names = os.fsdecode(encoded[: CHANGED_LIMIT_BYTES + 1].rpartition(b"\n")[0])
-    with _open_scratch("confcar-changed-") as (complete, name):
-        complete.write(encoded + b"\n" if encoded else b"")
-        complete.flush()
+    with _new_scratch("confcar-changed-", encoded + b"\n" if encoded else b"") as complete:
         yield {
             **without_credentials(environ),
             "CONFCAR_BUNDLE": change.bundle,
             "CONFCAR_GENERATION": str(change.generation),
             "CONFCAR_CHANGED": names,
-            "CONFCAR_CHANGED_FILE": name,
+            "CONFCAR_CHANGED_FILE": _name_for_children(complete),
         }
 
 
@@ -93,7 +91,7 @@ def run_command(
     child that outlives the command and holds its output open does not hold confcar up. Where the kernel refuses the
     kill (a command that changed its user), the command is left behind after that moment.
     """
-    with _open_scratch("confcar-output-") as (output, _):
+    with _new_scratch("confcar-output-") as output:
         try:
             process = subprocess.Popen(
                 argv,
@@ -136,17 +134,27 @@ def _wait_for(process: subprocess.Popen[bytes], timeout_seconds: float) -> int |
         return None
 
 
-@contextmanager
-def _open_scratch(prefix: str) -> Iterator[tuple[IO[bytes], str]]:
-    """Yield an empty file and a name that a child process can open it by, while the block lasts."""
+def _new_scratch(prefix: str, content: bytes = b"") -> IO[bytes]:
+    """Return a file that is gone when it is closed; in memory where no folder for temporary files can be written to."""
     try:
-        file: IO[bytes] = tempfile.NamedTemporaryFile(prefix=prefix)  # noqa: SIM115 - closed below
-        name = str(file.name)
-    except OSError:  # no writable folder for temporary files: in memory, as long as this process holds it
-        file = os.fdopen(os.memfd_create(prefix), "w+b")
-        name = f"/proc/{os.getpid()}/fd/{file.fileno()}"
-    with file:
-        yield file, name
+        return _filled(tempfile.NamedTemporaryFile(prefix=prefix), content)
+    except OSError:
+        return _filled(os.fdopen(os.memfd_create(prefix), "w+b"), content)
+
+
+def _filled(file: IO[bytes], content: bytes) -> IO[bytes]:
+    try:
+        file.write(content)
+        file.flush()
+    except OSError:
+        with suppress(OSError):
+            file.close()
+        raise
+    return file
+
+
+def _name_for_children(file: IO[bytes]) -> str:
+    return file.name if isinstance(file.name, str) else f"/proc/{os.getpid()}/fd/{file.fileno()}"
 
 
 def _tail(descriptor: int) -> str:

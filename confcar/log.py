@@ -87,7 +87,7 @@ def secret_strings(value: object) -> Iterable[str]:
         yield value
     elif isinstance(value, bytes):
         yield value.decode(errors="replace")
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for item in value.values():
             yield from secret_strings(item)
     elif isinstance(value, list | tuple):

@@ -1,0 +1,169 @@
+"""Tells the primary by a signal, and makes sure that it is the primary that gets it.
+
+Find, open a handle (pidfd), confirm, send through the handle: a recycled PID is never hit, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import pwd
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from confcar.config.bundles import ReloadStep
+from confcar.errors import PrimaryNotFoundError, ReloadError
+from confcar.log import fields
+from confcar.model import Change
+from confcar.reloaders.base import Surroundings
+from confcar.reloaders.finder import ProcessFinder
+from confcar.reloaders.procfs import ProcessFacts
+
+_log = logging.getLogger(__name__)
+
+# Start times have 10 ms resolution, and confcar notes the publish after the rename. A start within this of the publish
+# may have read the files before it: a signal too many harms less than one too few.
+STARTED_CLEARLY_AFTER_SECONDS = 0.05
+# Signals that programs handle to reload and that end those which have not come to that yet.
+_RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+# A primary installs its handlers within this after it started; after that a missing one is the config's choice.
+STARTING_SECONDS = 5.0
+# The kernel has no pidfd, or an old seccomp profile refuses the unknown call: neither says anything about the process.
+_NO_PIDFD = frozenset({errno.ENOSYS, errno.EPERM})
+
+
+def _open_pidfd(pid: int) -> int:
+    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):  # a Python built on old headers
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    return os.pidfd_open(pid)
+
+
+@dataclass(slots=True)
+class SignalReloader:
+    """Sends one signal to the one process that `pid`, `pid_file` or `process` means.
+
+    A process that started clearly after the publish has read the new files; it counts as told and gets no signal. That
+    holds for what starts, not for a program that reads its files first and forks to the background only then: its start
+    is the fork's. Such a one is told too little only where the publish falls between the two.
+
+    Attributes:
+        finder: Finds the process, anew at each reload.
+        signal_number: The signal.
+        open_pidfd: Opens a handle on a PID; raises OSError. Replaceable for kernels without it.
+    """
+
+    finder: ProcessFinder
+    signal_number: int
+    open_pidfd: Callable[[int], int] = field(default=_open_pidfd, compare=False, repr=False)
+    _said_no_pidfd: bool = field(default=False, init=False, compare=False, repr=False)
+
+    @classmethod
+    def from_step(cls, step: ReloadStep, surroundings: Surroundings) -> Self:
+        """Return the reloader for a step that has a signal and a target."""
+        target = step.pid or step.pid_file or step.process
+        assert target is not None, "the config's models demand one"
+        assert step.signal is not None, "the registry asks for signals only"
+        return cls(ProcessFinder(target, surroundings.own_pid), step.signal)
+
+    @property
+    def name(self) -> str:
+        """Always "signal"."""
+        return "signal"
+
+    def reload(self, change: Change) -> None:
+        """Send the signal, unless the process started clearly after the publish. Does not block.
+
+        Raises:
+            PrimaryNotFoundError: There is no single process to signal; worth a retry.
+            ReloadError: The kernel refuses, or the process is too young to survive the signal; worth a retry.
+        """
+        found = self.finder.find()
+        with self._handle(found) as handle:
+            process = self.finder.confirm(found)
+            about = fields(
+                bundle=change.bundle,
+                generation=change.generation,
+                pid=process.pid,
+                signal=_signal_name(self.signal_number),
+            )
+            if self._counts_as_told(process, change):
+                _log.info("primary started after the publish, no signal needed", extra=about)
+                return
+            self._refuse_while_starting(process)
+            self._send(process, handle)
+            _log.debug("signal sent", extra=about)
+
+    def _counts_as_told(self, process: ProcessFacts, change: Change) -> bool:
+        if change.published_at is None:
+            return False
+        return self.finder.clock.started_at(process) - change.published_at > STARTED_CLEARLY_AFTER_SECONDS
+
+    def _refuse_while_starting(self, process: ProcessFacts) -> None:
+        age_seconds = process.age_seconds
+        if (
+            self.signal_number in _RELOAD_SIGNALS
+            and age_seconds < STARTING_SECONDS
+            and process.has_default_action(self.signal_number)
+        ):
+            name = _signal_name(self.signal_number)
+            told = f"process {process.label} started {age_seconds:.1f} s ago and does not handle {name} yet"
+            raise ReloadError(f"{told}: the signal would end it")
+
+    @contextmanager
+    def _handle(self, found: ProcessFacts) -> Iterator[int | None]:
+        try:
+            handle = self.open_pidfd(found.pid)
+        except OSError as error:
+            if error.errno not in _NO_PIDFD:
+                kind = PrimaryNotFoundError if error.errno == errno.ESRCH else ReloadError
+                raise kind(f"process {found.label} cannot be held on to: {error.strerror}") from error
+            if not self._said_no_pidfd:
+                self._said_no_pidfd = True
+                _log.debug("no pidfd in this kernel, signals go by PID right after the check")
+            yield None
+            return
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _send(self, process: ProcessFacts, handle: int | None) -> None:
+        try:
+            if handle is None:
+                os.kill(process.pid, self.signal_number)
+            else:
+                signal.pidfd_send_signal(handle, self.signal_number)
+        except ProcessLookupError as error:
+            raise PrimaryNotFoundError(f"process {process.label} ended before the signal was sent") from error
+        except PermissionError as error:
+            raise ReloadError(_explain_refusal(process)) from error
+        except OSError as error:
+            raise ReloadError(f"cannot signal process {process.label}: {error.strerror}") from error
+
+
+def _explain_refusal(process: ProcessFacts) -> str:
+    own = os.geteuid()
+    if process.user == own:
+        return f"may not signal process {process.label}: a security module or a user namespace stands between"
+    return (
+        f"may not signal process {process.label}: it runs as {_user_label(process.user)}, "
+        f"confcar as {_user_label(own)}; run both as the same user, or give confcar the capability CAP_KILL"
+    )
+
+
+def _user_label(user: int) -> str:
+    try:
+        return f"uid {user} ({pwd.getpwuid(user).pw_name})"
+    except (KeyError, OverflowError):
+        return f"uid {user}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals between the first and the last have no name
+        return f"signal {number}"
