@@ -28,6 +28,8 @@ WAIT_SECONDS = 50.0
 _POLL_SECONDS = 1.0
 _UNAVAILABLE_BACKOFF = (0.25, 10.0)
 _REFUSED_BACKOFF = (1.0, 60.0)
+# Lets the bundles that wait for a change have the processor before this thread asks for the next one.
+_AFTER_CHANGE_SECONDS = 0.005
 # How much later than announced a loop may move before liveness doubts it.
 _BEAT_SLACK_SECONDS = 30.0
 _log = logging.getLogger(__name__)
@@ -206,14 +208,16 @@ class Follower:
             self._status.source_answered(self._watcher.name)
         if is_back:
             _log.info("source is back", extra=fields(source=self._watcher.name))
-        self._store.put(snapshot.readings)
+        changed = self._store.put(snapshot.readings)
         if snapshot.failures:
             self._note(snapshot.failures)
         if not is_same_question:
             return 0.0
         if snapshot.again_in_seconds is not None:
             return snapshot.again_in_seconds
-        return 0.0 if task.is_blocking else _POLL_SECONDS
+        if task.is_blocking:
+            return _AFTER_CHANGE_SECONDS if changed else 0.0
+        return _POLL_SECONDS
 
     def _failed(self, task: _Task, dependencies: frozenset[Dependency], error: SourceError) -> float:
         text = str(error)
