@@ -1,0 +1,1 @@
+"""One set of truths for every implementation of a protocol."""
