@@ -1,0 +1,278 @@
+"""The face of publishing: one bundle's directory, from staging over the switch to what the primary was told.
+
+Order of a publish, each durable before the next: the staged files and folders; the state that says what is being
+published and what was before; the switch. The state is not written again after it: the next start sees from the disk
+how far it went, and the next note of a reload step clears the mark.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from confcar import log
+from confcar.errors import PublishError
+from confcar.model import Change, RenderedFile
+from confcar.publishing.destinations import check_destinations
+from confcar.publishing.disk import Disk, opened_folder
+from confcar.publishing.faults import publishing
+from confcar.publishing.generation import record_files, stage_generation
+from confcar.publishing.hold import DirectoryHold
+from confcar.publishing.layout import Layout, PublishMode, generation_name
+from confcar.publishing.reading import PublishedFile, find_differences, read_published, rebuild_state
+from confcar.publishing.recovery import recover, sweep, sweep_temporary
+from confcar.publishing.reveal import Revealer
+from confcar.publishing.state import FileRecord, PublishedState, SavedState, load_state, save_state
+from confcar.publishing.takeover import find_other_state, remove_other_mode
+
+__all__ = ["PublishedFile", "PublishedState", "Publisher", "Staged"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A complete generation on disk that no reader sees yet.
+
+    Attributes:
+        directory: Its folder, where a check looks.
+        change: What a check is told: the number it would get, its folder, and what differs.
+        records: What is to be remembered of its files.
+    """
+
+    directory: Path
+    change: Change
+    records: Mapping[str, FileRecord]
+
+
+class Publisher:
+    """Publishes one bundle. Thread-safe: the core publishes while a reload thread notes what it delivered."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        mode: PublishMode,
+        keep: int,
+        clock: Callable[[], float] = time.time,
+        disk: Disk | None = None,
+    ) -> None:
+        self._name = name
+        self._layout = Layout(directory, mode)
+        self._keep = keep
+        self._clock = clock
+        self._disk = disk or Disk()
+        self._revealer = Revealer(self._disk, self._layout)
+        self._hold = DirectoryHold(self._layout, self._disk)
+        self._mutex = threading.RLock()
+        self._state = PublishedState()
+        self._staged: Staged | None = None
+
+    @property
+    def state(self) -> PublishedState:
+        """What is published, as of the last call; frozen. Empty before `open`."""
+        return self._state
+
+    def open(self) -> PublishedState:
+        """Take hold of the directory, finish or undo what a crash left half-done, sweep, and return the state.
+
+        Creates the directory where it is missing. May be called again after it failed.
+
+        Raises:
+            LockedError: Another confcar holds the directory.
+            PublishError: The directory cannot be made or written.
+        """
+        with self._mutex:
+            self._hold.take()
+            try:
+                with publishing("open", self._layout.directory):
+                    self._state = self._restore()
+                    sweep_temporary(self._disk, self._layout)
+                    sweep(self._disk, self._layout, self._state, keep=self._keep)
+            except BaseException:
+                self._hold.release()
+                raise
+            return self._state
+
+    def compare(self, files: Sequence[RenderedFile]) -> tuple[str, ...]:
+        """Return the destinations, sorted, at which the disk differs from *files*; empty where all is published.
+
+        Raises:
+            PublishError: An unknown user or group.
+        """
+        return find_differences(self._layout, self._state, files)
+
+    def stage(self, files: Sequence[RenderedFile]) -> Staged:
+        """Write a complete generation beside the published one, durable but for its name.
+
+        Raises:
+            PublishError: It cannot be written, owned or made visible; nothing of it is left.
+        """
+        with self._mutex:
+            check_destinations(files)
+            records = record_files(files)
+            differing = self.compare(files)
+            self._hold.take()
+            self._revealer.check_fit(frozenset(records))
+            number = self._state.highest + 1
+            self._staged = None
+            with publishing("stage a generation in", self._layout.store):
+                stage_generation(self._disk, self._layout, number, files=files, records=records)
+            directory = self._layout.generation(number)
+            change = Change(self._name, number, directory, self._untold(differing))
+            self._staged = Staged(directory, change, records)
+            return self._staged
+
+    def discard(self, staged: Staged) -> None:
+        """Remove a staged generation that is not to be published; its number is used again."""
+        with self._mutex:
+            if staged is self._staged:
+                self._staged = None
+                self._remove(staged.change.generation)
+
+    def publish(self, staged: Staged, *, acknowledged: bool) -> Change:
+        """Make the staged generation the one that readers see; durable on return.
+
+        Args:
+            staged: The last one that was staged.
+            acknowledged: Whether the primary counts as told, because it starts after this.
+
+        Raises:
+            PublishError: What was published before is so still, and the staged generation is gone.
+        """
+        with self._mutex:
+            before = self._state
+            number = staged.change.generation
+            if staged is not self._staged:
+                raise PublishError(f"generation {number} of {self._name} is staged no longer: stage it again")
+            self._staged = None
+            changed = self._untold(staged.change.changed)
+            after = PublishedState(
+                current=number,
+                acknowledged=number if acknowledged else before.acknowledged,
+                highest=number,
+                published_at=self._clock(),
+                changed=() if acknowledged else changed,
+                files=staged.records,
+            )
+            self._make_current(after, before)
+            self._state = after
+            self._sweep_old()
+            return Change(self._name, number, self._layout.directory, changed, after.published_at)
+
+    def note_step(self, number: int, step: int) -> None:
+        """Remember that *step* reload steps were delivered for generation *number*; ignored where it is not current.
+
+        Raises:
+            PublishError: It could not be written, and holds until the process ends.
+        """
+        with self._mutex:
+            if number == self._state.current and step != self._state.step:
+                self._state = replace(self._state, step=step)
+                self._save(self._state)
+
+    def acknowledge(self, number: int) -> None:
+        """Remember that the primary uses generation *number*; nothing where it is known already.
+
+        Raises:
+            PublishError: It could not be written, and holds until the process ends.
+        """
+        with self._mutex:
+            if number == self._state.current:
+                after = replace(self._state, acknowledged=number, step=0, changed=())
+            else:
+                after = replace(self._state, acknowledged=max(number, self._state.acknowledged or 0))
+            if after != self._state:
+                self._state = after
+                self._save(after)
+
+    def read_published(self) -> Mapping[str, PublishedFile]:
+        """Return what is published as it lies on disk. Needs no `open`, takes no lock and writes nothing.
+
+        Raises:
+            PublishError: It is there and cannot be read.
+        """
+        return read_published(self._layout)
+
+    def close(self) -> None:
+        """Let go of the directory; nothing where it is not held."""
+        with self._mutex:
+            self._hold.release()
+
+    def _restore(self) -> PublishedState:
+        with self._opened_store() as store:
+            saved = load_state(self._disk, store)
+        if saved is None:
+            other = find_other_state(self._layout)
+            return other if other is not None else self._adopted(rebuild_state(self._layout))
+        state = recover(self._disk, self._layout, saved)
+        if saved != SavedState(state):
+            self._save(state)
+        return state
+
+    def _adopted(self, state: PublishedState) -> PublishedState:
+        if state.current is not None:
+            _LOG.warning("state rebuilt from disk", extra=log.fields(bundle=self._name, generation=state.current))
+            return recover(self._disk, self._layout, SavedState(state))
+        return state
+
+    def _make_current(self, after: PublishedState, before: PublishedState) -> None:
+        prepared: Sequence[str] = ()
+        try:
+            self._revealer.check_fit(frozenset(after.files))
+            self._save(after, before)
+            prepared = self._revealer.prepare(after)
+        except BaseException:
+            self._forget(after, before)
+            raise
+        try:
+            self._revealer.complete(after, before, prepared=prepared)
+        except BaseException:
+            if self._take_back(after, before):
+                self._forget(after, before)
+            raise
+
+    def _take_back(self, failed: PublishedState, before: PublishedState) -> bool:
+        try:
+            self._revealer.take_back(failed, before)
+        except PublishError as error:
+            # The state still says what was under way: the next publish, or the next start, makes it whole.
+            _LOG.error("publish not taken back", extra=log.fields(bundle=self._name, error=str(error)))
+            return False
+        return True
+
+    def _forget(self, failed: PublishedState, before: PublishedState) -> None:
+        # First the files: without them the next start cannot finish what the state may still call for.
+        self._remove(failed.highest)
+        with suppress(PublishError):
+            self._save(before)
+
+    def _sweep_old(self) -> None:
+        try:
+            sweep(self._disk, self._layout, self._state, keep=self._keep)
+            remove_other_mode(self._disk, self._layout)
+        except OSError as error:
+            _LOG.warning("sweep failed", extra=log.fields(bundle=self._name, error=error.strerror))
+
+    def _remove(self, number: int) -> None:
+        with suppress(OSError), self._opened_store() as store:
+            self._disk.remove_tree(generation_name(number), at=store)
+
+    def _save(self, state: PublishedState, before: PublishedState | None = None) -> None:
+        with publishing("write the state in", self._layout.store), self._opened_store() as store:
+            save_state(self._disk, store, SavedState(state, before))
+
+    def _untold(self, differing: Sequence[str]) -> tuple[str, ...]:
+        """Return what the primary would have to be told of: what differs now and what it was not told before."""
+        return tuple(sorted({*differing, *self._state.changed}))
+
+    @contextmanager
+    def _opened_store(self) -> Iterator[int]:
+        with opened_folder(self._layout.store, follow=self._layout.mode == "swap") as store:
+            yield store

@@ -1,0 +1,117 @@
+"""Decides at the start what a crash left to do: finish the publish that was under way, or take it back.
+
+Finishing comes first: what was staged is complete and had passed its check. It is taken back only where its stored
+generation is not whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from contextlib import suppress
+from dataclasses import replace
+
+from confcar import log
+from confcar.publishing.disk import Disk, opened_folder, remove_if_there
+from confcar.publishing.generation import list_generations
+from confcar.publishing.layout import (
+    DATA_TEMPORARY,
+    STATE_TEMPORARY,
+    TEMPORARY_PREFIX,
+    Layout,
+    generation_name,
+    stored_name,
+)
+from confcar.publishing.rename import abandon, read_plain
+from confcar.publishing.reveal import Revealer
+from confcar.publishing.state import PublishedState, SavedState
+
+_LOG = logging.getLogger(__name__)
+
+
+def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
+    """Bring the disk into a state that is whole, and return it.
+
+    Raises:
+        PublishError: It could not be done; the next attempt starts from the same place.
+    """
+    revealer = Revealer(disk, layout)
+    if saved.before is None:
+        return _repair(revealer, layout, saved.state)
+    with opened_folder(layout.directory, follow=True) as directory:
+        abandon(disk, directory, [name for name in (*saved.state.files, *saved.before.files) if layout.is_placed(name)])
+    if _is_whole(layout, saved.state):
+        revealer.reveal(saved.state, saved.before)
+        return saved.state
+    if revealer.is_switched(saved.state):
+        # Readers have it already, and somebody changed its files since: drift, which a new generation mends.
+        return _repair(revealer, layout, saved.state)
+    _LOG.warning("publish undone", extra=log.fields(generation=saved.state.current, reason="it was not complete"))
+    if saved.before.current is None or layout.generation(saved.before.current).is_dir():
+        revealer.take_back(saved.state, saved.before)
+    return _repair(revealer, layout, saved.before)
+
+
+def _repair(revealer: Revealer, layout: Layout, state: PublishedState) -> PublishedState:
+    """Mend `..data` and the links; placed files are left as they are, for drift is the pipeline's to mend."""
+    if layout.mode == "rename" or state.current is None:
+        return state
+    if not layout.generation(state.current).is_dir():
+        _LOG.warning("published generation is gone", extra=log.fields(generation=state.current))
+        return replace(state, current=None, published_at=None, step=0)
+    revealer.show(state)
+    return state
+
+
+def _is_whole(layout: Layout, state: PublishedState) -> bool:
+    """Whether the stored generation holds every file of the state, byte by byte."""
+    if state.current is None:
+        return False
+    root = layout.generation(state.current)
+    for destination, record in state.files.items():
+        try:
+            _, content = read_plain(root / stored_name(destination))
+        except PermissionError:
+            continue  # given to another user; its presence is all that can be seen
+        except OSError:
+            return False
+        if hashlib.sha256(content).hexdigest() != record.sha256:
+            return False
+    return root.is_dir()
+
+
+def sweep(disk: Disk, layout: Layout, state: PublishedState, *, keep: int) -> None:
+    """Remove all generations but the current one and *keep* before it.
+
+    What cannot be removed is logged and left.
+    """
+    with opened_folder(layout.store, follow=layout.mode == "swap") as store:
+        numbers = list_generations(store)
+        newest = state.highest if state.current is None else state.current - 1
+        kept = {state.current, *[number for number in numbers if number <= newest][:keep]}
+        for number in numbers:
+            if number not in kept:
+                _remove_generation(disk, number, store)
+
+
+def sweep_temporary(disk: Disk, layout: Layout) -> None:
+    """Remove the temporary files and links that a crash left in the directory and the store."""
+    with opened_folder(layout.directory, follow=True) as directory:
+        names = os.listdir(directory)  # noqa: PTH208 - a descriptor, not a path
+        links = [name for name in names if name.startswith(TEMPORARY_PREFIX)]
+        for name in (DATA_TEMPORARY, STATE_TEMPORARY, *links):
+            with suppress(OSError):
+                remove_if_there(disk, name, at=directory)
+    if layout.mode == "rename":
+        with opened_folder(layout.store) as store, suppress(OSError):
+            remove_if_there(disk, STATE_TEMPORARY, at=store)
+
+
+def _remove_generation(disk: Disk, number: int, store: int) -> None:
+    try:
+        disk.remove_tree(generation_name(number), at=store)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _LOG.warning("old generation not removed", extra=log.fields(generation=number, error=error.strerror))
