@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from confcar.publishing.layout import Layout
+
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
@@ -26,6 +28,14 @@ def opened_folder(path: str | os.PathLike[str], *, at: int | None = None, follow
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def opened_store(layout: Layout) -> Iterator[int]:
+    """Yield a descriptor of the folder that holds state and generations."""
+    # In swap mode it is the bundle's directory itself, which may be a link that the user made.
+    with opened_folder(layout.store, follow=layout.mode == "swap") as store:
+        yield store
 
 
 class Disk:

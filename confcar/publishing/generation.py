@@ -1,6 +1,8 @@
-"""Stages a generation: a complete folder of files with their final owners and modes, on the medium before it is shown.
+"""Stages a generation: a complete folder of files with their final owners and modes; and puts it on the medium.
 
-Files are born with no more permission than they end with, and their folders stay closed until all is in them.
+Files are born with no more permission than they end with, and their folders stay closed until all is in them. Staging
+does not wait for the medium: `sync_generation` does, once for everything, right before the generation is shown. A
+journalling file system then has one commit to make, not one for each file.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from confcar.model import RenderedFile
-from confcar.publishing.disk import Disk, opened_folder
+from confcar.publishing.disk import Disk, opened_folder, opened_store
 from confcar.publishing.faults import publish_error
 from confcar.publishing.layout import OUTSIDE, Layout, generation_name, generation_number, stored_name
 from confcar.publishing.owners import chown_arguments, find_owner
@@ -49,8 +51,16 @@ def record_files(files: Sequence[RenderedFile]) -> dict[str, FileRecord]:
     return records
 
 
-def write_file(disk: Disk, name: str, content: bytes, record: FileRecord, *, at: int) -> None:
-    """Create a file with its owner and mode, synced; at no moment is it open to more than it ends with.
+def write_file(disk: Disk, name: str, content: bytes, record: FileRecord, *, at: int, syncs: bool = True) -> None:
+    """Create a file with its owner and mode; at no moment is it open to more than it ends with.
+
+    Args:
+        disk: What makes the calls.
+        name: Its name in the open folder *at*.
+        content: All of it.
+        record: Its owner and mode.
+        at: The open folder.
+        syncs: Whether it is on the medium on return.
 
     Raises:
         PublishError: The owner may not be set.
@@ -68,7 +78,8 @@ def write_file(disk: Disk, name: str, content: bytes, record: FileRecord, *, at:
         disk.write(descriptor, content)
         # After owner and content: both take setuid and setgid away.
         disk.set_mode(descriptor, record.mode)
-        disk.sync(descriptor)
+        if syncs:
+            disk.sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -76,7 +87,7 @@ def write_file(disk: Disk, name: str, content: bytes, record: FileRecord, *, at:
 def stage_generation(
     disk: Disk, layout: Layout, number: int, *, files: Sequence[RenderedFile], records: Mapping[str, FileRecord]
 ) -> None:
-    """Write a generation's folder below the store; all but its own entry there is durable on return.
+    """Write a generation's folder below the store; `sync_generation` makes it durable.
 
     A leftover of that number is removed first.
 
@@ -92,7 +103,7 @@ def stage_generation(
             record = FileRecord(record.sha256, record.mode & 0o700 | 0o600, record.secret)
         root.add(stored_name(file.destination), file.content, record)
     name = generation_name(number)
-    with opened_folder(layout.store, follow=layout.mode == "swap") as store:
+    with opened_store(layout) as store:
         with suppress(FileNotFoundError):
             disk.remove_tree(name, at=store)
         try:
@@ -109,7 +120,7 @@ def _write_folder(disk: Disk, name: str, folder: _Folder, *, at: int, is_open: b
     with opened_folder(name, at=at) as descriptor:
         needed = 0
         for file, (content, record) in folder.files.items():
-            write_file(disk, file, content, record, at=descriptor)
+            write_file(disk, file, content, record, at=descriptor, syncs=not _can_be_reopened(record))
         status = os.fstat(descriptor)
         for _, record in folder.files.values():
             needed |= _needed_by(record, status)
@@ -121,8 +132,41 @@ def _write_folder(disk: Disk, name: str, folder: _Folder, *, at: int, is_open: b
             needed = _READ_FOLDER["all"]
         # Named again because chmod drops a setgid bit that is left out.
         disk.set_mode(descriptor, 0o700 | needed | status.st_mode & stat.S_ISGID)
-        disk.sync_folder(descriptor)
     return needed
+
+
+def _can_be_reopened(record: FileRecord) -> bool:
+    """Whether the file may be opened again to be synced; one that may not is synced while it is open."""
+    return bool(record.mode & 0o400) and record.uid in {None, os.geteuid()}
+
+
+def sync_generation(disk: Disk, layout: Layout, number: int, records: Mapping[str, FileRecord]) -> None:
+    """Wait until all of a staged generation is on the medium, all but its own entry in the store.
+
+    Raises:
+        OSError: It is not; nothing was changed.
+    """
+    kept = {stored_name(name) for name, record in records.items() if not _can_be_reopened(record)}
+    with opened_folder(layout.generation(number)) as root:
+        folders = []
+        for path, _, names, folder in os.fwalk(".", dir_fd=root):
+            below = path.removeprefix(".").removeprefix("/")
+            for name in names:
+                if (f"{below}/{name}" if below else name) not in kept:
+                    _sync_file(disk, name, at=folder)
+            folders.append(below or ".")
+        # Folders after what is in them, the root last.
+        for below in reversed(folders):
+            with opened_folder(below, at=root) as folder:
+                disk.sync_folder(folder)
+
+
+def _sync_file(disk: Disk, name: str, *, at: int) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+    try:
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _needed_by(record: FileRecord, folder: os.stat_result) -> int:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,16 +18,17 @@ from confcar import log
 from confcar.errors import PublishError
 from confcar.model import Change, RenderedFile
 from confcar.publishing.destinations import check_destinations
-from confcar.publishing.disk import Disk, opened_folder
+from confcar.publishing.disk import Disk, opened_store
 from confcar.publishing.faults import publishing
 from confcar.publishing.generation import record_files, stage_generation
 from confcar.publishing.hold import DirectoryHold
-from confcar.publishing.layout import Layout, PublishMode, generation_name
+from confcar.publishing.layout import Layout, PublishMode
 from confcar.publishing.reading import PublishedFile, find_differences, read_published, rebuild_state
 from confcar.publishing.recovery import recover, sweep, sweep_temporary
 from confcar.publishing.reveal import Revealer
-from confcar.publishing.state import FileRecord, PublishedState, SavedState, load_state, save_state
+from confcar.publishing.state import FileRecord, PublishedState, SavedState, load_state
 from confcar.publishing.takeover import find_other_state, remove_other_mode
+from confcar.publishing.transaction import Transaction
 
 __all__ = ["PublishedFile", "PublishedState", "Publisher", "Staged"]
 
@@ -69,10 +69,12 @@ class Publisher:
         self._clock = clock
         self._disk = disk or Disk()
         self._revealer = Revealer(self._disk, self._layout)
+        self._transaction = Transaction(self._disk, self._layout, self._revealer)
         self._hold = DirectoryHold(self._layout, self._disk)
         self._mutex = threading.RLock()
         self._state = PublishedState()
         self._staged: Staged | None = None
+        self._is_finished = True
 
     @property
     def state(self) -> PublishedState:
@@ -109,7 +111,7 @@ class Publisher:
         return find_differences(self._layout, self._state, files)
 
     def stage(self, files: Sequence[RenderedFile]) -> Staged:
-        """Write a complete generation beside the published one, durable but for its name.
+        """Write a complete generation beside the published one. It is on the medium only once it is published.
 
         Raises:
             PublishError: It cannot be written, owned or made visible; nothing of it is left.
@@ -134,10 +136,13 @@ class Publisher:
         with self._mutex:
             if staged is self._staged:
                 self._staged = None
-                self._remove(staged.change.generation)
+                self._transaction.remove(staged.change.generation)
 
     def publish(self, staged: Staged, *, acknowledged: bool) -> Change:
-        """Make the staged generation the one that readers see; durable on return.
+        """Make the staged generation the one that readers see.
+
+        Its files are on the medium before they are seen; the switch itself is after `finish`, which is to be called
+        once the primary was told: a power cut before that shows the generation before, and takes the primary along.
 
         Args:
             staged: The last one that was staged.
@@ -161,10 +166,22 @@ class Publisher:
                 changed=() if acknowledged else changed,
                 files=staged.records,
             )
-            self._make_current(after, before)
+            self._transaction.run(after, before)
             self._state = after
-            self._sweep_old()
+            self._is_finished = False
             return Change(self._name, number, self._layout.directory, changed, after.published_at)
+
+    def finish(self) -> None:
+        """Put the last switch on the medium and remove what is older than `keep`; nothing where that is done.
+
+        Raises:
+            PublishError: The switch holds until the machine ends, but may not survive that.
+        """
+        with self._mutex:
+            if not self._is_finished:
+                self._is_finished = True
+                self._revealer.sync()
+                self._sweep_old()
 
     def note_step(self, number: int, step: int) -> None:
         """Remember that *step* reload steps were delivered for generation *number*; ignored where it is not current.
@@ -175,7 +192,7 @@ class Publisher:
         with self._mutex:
             if number == self._state.current and step != self._state.step:
                 self._state = replace(self._state, step=step)
-                self._save(self._state)
+                self._transaction.save(self._state)
 
     def acknowledge(self, number: int) -> None:
         """Remember that the primary uses generation *number*; nothing where it is known already.
@@ -190,7 +207,7 @@ class Publisher:
                 after = replace(self._state, acknowledged=max(number, self._state.acknowledged or 0))
             if after != self._state:
                 self._state = after
-                self._save(after)
+                self._transaction.save(after)
 
     def read_published(self) -> Mapping[str, PublishedFile]:
         """Return what is published as it lies on disk. Needs no `open`, takes no lock and writes nothing.
@@ -206,14 +223,14 @@ class Publisher:
             self._hold.release()
 
     def _restore(self) -> PublishedState:
-        with self._opened_store() as store:
+        with opened_store(self._layout) as store:
             saved = load_state(self._disk, store)
         if saved is None:
             other = find_other_state(self._layout)
             return other if other is not None else self._adopted(rebuild_state(self._layout))
         state = recover(self._disk, self._layout, saved)
         if saved != SavedState(state):
-            self._save(state)
+            self._transaction.save(state)
         return state
 
     def _adopted(self, state: PublishedState) -> PublishedState:
@@ -222,37 +239,6 @@ class Publisher:
             return recover(self._disk, self._layout, SavedState(state))
         return state
 
-    def _make_current(self, after: PublishedState, before: PublishedState) -> None:
-        prepared: Sequence[str] = ()
-        try:
-            self._revealer.check_fit(frozenset(after.files))
-            self._save(after, before)
-            prepared = self._revealer.prepare(after)
-        except BaseException:
-            self._forget(after, before)
-            raise
-        try:
-            self._revealer.complete(after, before, prepared=prepared)
-        except BaseException:
-            if self._take_back(after, before):
-                self._forget(after, before)
-            raise
-
-    def _take_back(self, failed: PublishedState, before: PublishedState) -> bool:
-        try:
-            self._revealer.take_back(failed, before)
-        except PublishError as error:
-            # The state still says what was under way: the next publish, or the next start, makes it whole.
-            _LOG.error("publish not taken back", extra=log.fields(bundle=self._name, error=str(error)))
-            return False
-        return True
-
-    def _forget(self, failed: PublishedState, before: PublishedState) -> None:
-        # First the files: without them the next start cannot finish what the state may still call for.
-        self._remove(failed.highest)
-        with suppress(PublishError):
-            self._save(before)
-
     def _sweep_old(self) -> None:
         try:
             sweep(self._disk, self._layout, self._state, keep=self._keep)
@@ -260,19 +246,6 @@ class Publisher:
         except OSError as error:
             _LOG.warning("sweep failed", extra=log.fields(bundle=self._name, error=error.strerror))
 
-    def _remove(self, number: int) -> None:
-        with suppress(OSError), self._opened_store() as store:
-            self._disk.remove_tree(generation_name(number), at=store)
-
-    def _save(self, state: PublishedState, before: PublishedState | None = None) -> None:
-        with publishing("write the state in", self._layout.store), self._opened_store() as store:
-            save_state(self._disk, store, SavedState(state, before))
-
     def _untold(self, differing: Sequence[str]) -> tuple[str, ...]:
         """Return what the primary would have to be told of: what differs now and what it was not told before."""
         return tuple(sorted({*differing, *self._state.changed}))
-
-    @contextmanager
-    def _opened_store(self) -> Iterator[int]:
-        with opened_folder(self._layout.store, follow=self._layout.mode == "swap") as store:
-            yield store

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from confcar import log
-from confcar.publishing.disk import Disk, opened_folder, remove_if_there
+from confcar.publishing.disk import Disk, opened_folder, opened_store, remove_if_there
 from confcar.publishing.generation import list_generations
 from confcar.publishing.layout import (
     DATA_TEMPORARY,
@@ -86,7 +86,7 @@ def sweep(disk: Disk, layout: Layout, state: PublishedState, *, keep: int) -> No
 
     What cannot be removed is logged and left.
     """
-    with opened_folder(layout.store, follow=layout.mode == "swap") as store:
+    with opened_store(layout) as store:
         numbers = list_generations(store)
         newest = state.highest if state.current is None else state.current - 1
         kept = {state.current, *[number for number in numbers if number <= newest][:keep]}

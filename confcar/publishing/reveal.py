@@ -50,7 +50,7 @@ class Revealer:
             return self._placer(target, directory).prepare(target.files)
 
     def complete(self, target: PublishedState, other: PublishedState, *, prepared: Sequence[str]) -> None:
-        """Show a prepared generation, and take away what only *other* had. Durable on return.
+        """Show a prepared generation, and take away what only *other* had. `sync` makes the switch durable.
 
         Raises:
             PublishError: Readers see the one or the other generation; `take_back`, or call again.
@@ -69,6 +69,7 @@ class Revealer:
             PublishError: Readers see the one or the other generation; call again.
         """
         self.complete(target, other, prepared=self.prepare(target))
+        self.sync()
 
     def take_back(self, failed: PublishedState, before: PublishedState) -> None:
         """Show what was published before; new files of the failed one go, but not a stranger's of the same name.
@@ -81,6 +82,16 @@ class Revealer:
             self._show_all(before, directory, prepared)
             new = {n: r for n, r in failed.files.items() if n not in before.files and self._layout.is_placed(n)}
             remove_placed(self._disk, directory, [n for n, r in new.items() if holds(n, r, directory=directory)])
+            self._sync(directory)
+
+    def sync(self) -> None:
+        """Wait until what was shown last is on the medium.
+
+        Raises:
+            PublishError: It is shown, but a power cut may take it back.
+        """
+        with self._opened() as directory:
+            self._sync(directory)
 
     def show(self, target: PublishedState) -> None:
         """Mend `..data` and the visible links, and nothing else.
@@ -90,6 +101,7 @@ class Revealer:
         """
         with self._opened() as directory:
             self._show(target, directory)
+            self._sync(directory)
 
     def _show(self, target: PublishedState, directory: int) -> None:
         if self._layout.mode == "rename":
@@ -102,15 +114,21 @@ class Revealer:
             swap.switch(self._disk, directory, target.current)
             swap.commit_links(self._disk, directory, prepared)
             swap.remove_stale_links(self._disk, directory, links)
-            self._disk.sync_folder(directory)
 
     def _show_all(self, target: PublishedState, directory: int, prepared: Sequence[str]) -> None:
         try:
             self._show(target, directory)
+            if prepared:
+                # One step after the other also over a power cut: first the switch, then what lies outside it.
+                self._sync(directory)
         except BaseException:
             abandon(self._disk, directory, prepared)
             raise
         self._placer(target, directory).commit(prepared)
+
+    def _sync(self, directory: int) -> None:
+        with publishing("sync", self._layout.directory):
+            self._disk.sync_folder(directory)
 
     def _placer(self, target: PublishedState, directory: int) -> Placer:
         return Placer(self._disk, self._layout, directory, number=target.current or 0)

@@ -95,8 +95,8 @@ def _adapter() -> TypeAdapter[_Document]:
     return TypeAdapter(_Document)
 
 
-def save_state(disk: Disk, store: int, saved: SavedState) -> None:
-    """Replace the state file in the open folder *store*; durable on return.
+def write_state(disk: Disk, store: int, saved: SavedState) -> int:
+    """Write a state beside the state file in the open folder *store*, and return it open; `commit_state` is next.
 
     Raises:
         OSError: The old file is still whole.
@@ -108,11 +108,34 @@ def save_state(disk: Disk, store: int, saved: SavedState) -> None:
     try:
         disk.set_mode(descriptor, 0o600)
         disk.write(descriptor, content)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def commit_state(disk: Disk, store: int, descriptor: int, *, syncs_folder: bool = True) -> None:
+    """Put a written state in the state file's place; durable on return, with *syncs_folder* its name as well.
+
+    Raises:
+        OSError: The old file is still whole.
+    """
+    try:
         disk.sync(descriptor)
     finally:
         os.close(descriptor)
     disk.rename(STATE_TEMPORARY, STATE, at=store)
-    disk.sync_folder(store)
+    if syncs_folder:
+        disk.sync_folder(store)
+
+
+def save_state(disk: Disk, store: int, saved: SavedState) -> None:
+    """Replace the state file in the open folder *store*; durable on return.
+
+    Raises:
+        OSError: The old file is still whole.
+    """
+    commit_state(disk, store, write_state(disk, store, saved))
 
 
 def load_state(disk: Disk, store: int) -> SavedState | None:

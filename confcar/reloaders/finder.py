@@ -65,17 +65,20 @@ class ProcessFinder:
             PrimaryNotFoundError: It is not the one any more.
             ReloadError: The user to look for is not known here.
         """
+        now = read_process(found.pid)
+        if now is not None and not self._still_means(now):
+            now = None
+        # What is above confcar was looked at when it was found, and the same process does not become an ancestor.
+        if now is None or now.has_ended or not now.is_same_as(found):
+            raise PrimaryNotFoundError(f"process {found.label} ended or became another one while it was looked up")
+        return now
+
+    def _still_means(self, process: ProcessFacts) -> bool:
         if isinstance(self.target, ProcessOptions):
             from confcar.reloaders.matching import fits
 
-            now = read_process(found.pid)
-            if now is not None and not fits(now, self.target):
-                now = None
-        else:
-            now = self.find()
-        if now is None or not now.is_same_as(found):
-            raise PrimaryNotFoundError(f"process {found.label} ended or became another one while it was looked up")
-        return now
+            return fits(process, self.target)
+        return isinstance(self.target, int) or read_pid_file(self.target).pid == process.pid
 
     def _named_by_file(self, path: Path) -> ProcessFacts:
         named = read_pid_file(path)

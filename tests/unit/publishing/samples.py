@@ -35,8 +35,10 @@ def opened(directory: Path, mode: PublishMode = "swap", *, keep: int = 2, disk: 
 
 
 def publish(publisher: Publisher, wanted: list[RenderedFile], *, acknowledged: bool = False) -> Change:
-    """Stage and publish."""
-    return publisher.publish(publisher.stage(wanted), acknowledged=acknowledged)
+    """Stage, publish and finish."""
+    change = publisher.publish(publisher.stage(wanted), acknowledged=acknowledged)
+    publisher.finish()
+    return change
 
 
 def visible(directory: Path) -> dict[str, str]:

@@ -47,7 +47,9 @@ class World:
         publisher = Publisher("web", self.directory, mode=self.mode, keep=1, disk=disk)
         try:
             publisher.open()
-            publish(publisher, self.new())
+            publisher.publish(publisher.stage(self.new()), acknowledged=False)
+            with suppress(PublishError):  # it is shown by now; only a power cut could still take it back
+                publisher.finish()
         finally:
             publisher.close()
         return publisher

@@ -64,14 +64,16 @@ def test_nothing_can_be_lost_once_a_note_returns(tmp_path: Path, mode: PublishMo
     assert disk.dirty == set()
 
 
-def test_a_small_swap_costs_six_syncs(tmp_path: Path) -> None:
-    """Two files, their folder, the state, its folder, and the folder again after the switch."""
+def test_a_small_swap_costs_four_syncs_before_the_primary_can_be_told_and_one_after(tmp_path: Path) -> None:
+    """Two files, their folder and the state; then the folder of the switch."""
     disk = RecordingDisk()
     publisher = opened(tmp_path / "web", disk=disk)
     publish(publisher, [file("a", "1"), file("b", "1")])
     disk.syncs = 0
-    publish(publisher, [file("a", "2"), file("b", "1")])
-    assert disk.syncs == 6
+    publisher.publish(publisher.stage([file("a", "2"), file("b", "1")]), acknowledged=False)
+    assert disk.syncs == 4
+    publisher.finish()
+    assert disk.syncs == 5
 
 
 def test_files_that_did_not_change_are_not_renamed(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""From one published state to the next: all on the medium, then the switch, and the way back where that fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from confcar import log
+from confcar.errors import PublishError
+from confcar.publishing.disk import Disk, opened_store
+from confcar.publishing.faults import publishing
+from confcar.publishing.generation import sync_generation
+from confcar.publishing.layout import Layout, generation_name
+from confcar.publishing.reveal import Revealer
+from confcar.publishing.state import PublishedState, SavedState, commit_state, save_state, write_state
+
+_LOG = logging.getLogger(__name__)
+
+
+class Transaction:
+    """Replaces what is published. A kill at any point leaves what the next start finishes or undoes."""
+
+    def __init__(self, disk: Disk, layout: Layout, revealer: Revealer) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._revealer = revealer
+
+    def run(self, after: PublishedState, before: PublishedState) -> None:
+        """Show the staged generation of *after* instead of *before*.
+
+        Raises:
+            PublishError: *before* is shown still or again, and the staged generation is gone.
+        """
+        prepared: Sequence[str] = ()
+        try:
+            self._revealer.check_fit(frozenset(after.files))
+            self._commit(after, before)
+            prepared = self._revealer.prepare(after)
+        except BaseException:
+            self._forget(after, before)
+            raise
+        try:
+            self._revealer.complete(after, before, prepared=prepared)
+        except BaseException:
+            if self._take_back(after, before):
+                self._forget(after, before)
+            raise
+
+    def _commit(self, after: PublishedState, before: PublishedState) -> None:
+        """Put the staged files and the state on the medium, in one go.
+
+        The state's new name needs no wait of its own before a mere switch: lost together with it, or alone, the start
+        goes back to the generation before. Plain files that are renamed one by one need it to be made whole.
+        """
+        has_plain = any(self._layout.is_placed(name) for name in (*after.files, *before.files))
+        with publishing("publish in", self._layout.store), opened_store(self._layout) as store:
+            written = write_state(self._disk, store, SavedState(after, before))
+            try:
+                sync_generation(self._disk, self._layout, after.highest, after.files)
+            except BaseException:
+                os.close(written)
+                raise
+            commit_state(self._disk, store, written, syncs_folder=has_plain)
+
+    def _take_back(self, failed: PublishedState, before: PublishedState) -> bool:
+        try:
+            self._revealer.take_back(failed, before)
+        except PublishError as error:
+            # The state still says what was under way: the next publish, or the next start, makes it whole.
+            _LOG.error(
+                "publish not taken back", extra=log.fields(directory=str(self._layout.directory), error=str(error))
+            )
+            return False
+        return True
+
+    def _forget(self, failed: PublishedState, before: PublishedState) -> None:
+        # First the files: without them the next start cannot finish what the state may still call for.
+        self.remove(failed.highest)
+        with suppress(PublishError):
+            self.save(before)
+
+    def remove(self, number: int) -> None:
+        """Remove a generation that nobody sees; what cannot be removed is left to the next sweep."""
+        with suppress(OSError), opened_store(self._layout) as store:
+            self._disk.remove_tree(generation_name(number), at=store)
+
+    def save(self, state: PublishedState, before: PublishedState | None = None) -> None:
+        """Write the state file; durable on return.
+
+        Raises:
+            PublishError: The old one is still whole.
+        """
+        with publishing("write the state in", self._layout.store), opened_store(self._layout) as store:
+            save_state(self._disk, store, SavedState(state, before))
