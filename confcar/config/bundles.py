@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from confcar.config.sources import TlsOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
@@ -132,7 +132,7 @@ class HttpOptions(Model):
     bearer_file: ConfigPath | None = None
     """File with a token for `Authorization: Bearer`, read again at each request."""
     body: str = ""
-    expect: str = "2xx"
+    expect: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "examples": ["2xx", 204, "200,204"]})] = "2xx"
     """Status codes that count as success: `2xx`, `204`, or several with commas."""
     timeout_seconds: PositiveDuration = Field(default=5.0, alias="timeout")
     """For the whole request."""

@@ -15,12 +15,13 @@ from pydantic import SecretStr
 
 from confcar.config.document import Location
 from confcar.config.settings import Settings
-from confcar.config.sources import ConsulOptions, TlsOptions, TokenAuth, VaultOptions
+from confcar.config.sources import ConsulOptions, FileOptions, TlsOptions, TokenAuth, VaultOptions
 from confcar.errors import ConfigError
 
 _VAULT_ADDRESS = "https://127.0.0.1:8200"
-_CONSUL_ADDRESS = "http://127.0.0.1:8500"
-_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+_CONSUL_HOST = "127.0.0.1:8500"
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::(?P<port>[0-9]{1,5}))?(?:/[^\s?#]*)?")
+_MAX_PORT = 65535
 _TRUE = {"1", "t", "true"}
 _FALSE = {"0", "f", "false"}
 
@@ -37,22 +38,28 @@ def fill_in(settings: Settings, environ: Mapping[str, str], place: Place) -> Set
     kinds = [source.type for source in settings.sources.values()]
     sources: dict[str, Any] = {}
     for name, source in settings.sources.items():
-        where = f"{place(('sources', name, 'address'))}: sources.{name}"
-        is_only = kinds.count(source.type) == 1
+        variable = {"vault": "VAULT_ADDR", "consul": "CONSUL_HTTP_ADDR"}.get(source.type, "")
+        is_from_variable = (
+            not isinstance(source, FileOptions) and source.address is None and bool(environ.get(variable))
+        )
+        stands = f"environment {variable}" if is_from_variable else place(("sources", name, "address"))
+        where = f"{stands}: sources.{name}"
+        # Else the built-in address would get a token that somebody meant for another server.
+        may_have_token = is_from_variable or kinds.count(source.type) == 1
         sources[name] = source
         if isinstance(source, VaultOptions):
-            sources[name] = vault = _vault(source, environ, is_only=is_only)
-            problems += _vault_problems(vault, where, place(("sources", name, "auth")))
+            sources[name] = vault = _vault(source, environ, may_have_token=may_have_token)
+            problems += _address_problems(vault.address, where, is_consul=False)
+            problems += _token_problems(vault, name, place(("sources", name, "auth")), environ)
         elif isinstance(source, ConsulOptions):
-            sources[name] = consul = _consul(source, environ, is_only=is_only)
+            sources[name] = consul = _consul(source, environ, may_have_token=may_have_token)
             problems += _address_problems(consul.address, where, is_consul=True)
     if problems:
         raise ConfigError(*problems)
     return settings.model_copy(update={"sources": sources})
 
 
-def _vault(source: VaultOptions, environ: Mapping[str, str], *, is_only: bool) -> VaultOptions:
-    may_have_token = is_only or source.address is None
+def _vault(source: VaultOptions, environ: Mapping[str, str], *, may_have_token: bool) -> VaultOptions:
     token = environ.get("VAULT_TOKEN", "").strip()
     tls = source.tls or _tls(
         environ,
@@ -71,8 +78,7 @@ def _vault(source: VaultOptions, environ: Mapping[str, str], *, is_only: bool) -
     return source.model_copy(update=changes)
 
 
-def _consul(source: ConsulOptions, environ: Mapping[str, str], *, is_only: bool) -> ConsulOptions:
-    may_have_token = is_only or source.address is None
+def _consul(source: ConsulOptions, environ: Mapping[str, str], *, may_have_token: bool) -> ConsulOptions:
     token = environ.get("CONSUL_HTTP_TOKEN", "").strip()
     token_file = environ.get("CONSUL_HTTP_TOKEN_FILE")
     has_own = source.token is not None or source.token_file is not None
@@ -97,7 +103,7 @@ def _consul(source: ConsulOptions, environ: Mapping[str, str], *, is_only: bool)
 
 
 def _consul_address(environ: Mapping[str, str]) -> str:
-    address = environ.get("CONSUL_HTTP_ADDR") or _CONSUL_ADDRESS
+    address = environ.get("CONSUL_HTTP_ADDR") or _CONSUL_HOST
     if "://" in address:
         return address
     scheme = "https" if environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE else "http"
@@ -118,18 +124,22 @@ def _tls(
     return TlsOptions.model_construct(**found) if found else None
 
 
-def _vault_problems(source: VaultOptions, where: str, auth: str) -> list[str]:
-    problems = _address_problems(source.address, where, is_consul=False)
-    if isinstance(source.auth, TokenAuth) and source.token is None:
-        name = where.rpartition(": ")[2]
-        ways = "set VAULT_TOKEN, or choose auth: {method: token_file, path: ...} or another method"
-        problems.append(f"{auth}: {name}.auth: there is no token to log in with; {ways}")
-    return problems
+def _token_problems(source: VaultOptions, name: str, where: str, environ: Mapping[str, str]) -> list[str]:
+    if not isinstance(source.auth, TokenAuth) or source.token is not None:
+        return []
+    ways = "set VAULT_TOKEN, or choose auth: {method: token_file, path: ...} or another method"
+    if environ.get("VAULT_TOKEN", "").strip():
+        ways = (
+            "VAULT_TOKEN goes to the address in VAULT_ADDR, or to an only Vault source; "
+            "choose auth: {method: token_file, path: ...} or another method"
+        )
+    return [f"{where}: sources.{name}.auth: there is no token to log in with; {ways}"]
 
 
 def _address_problems(address: str | None, where: str, *, is_consul: bool) -> list[str]:
     is_socket = is_consul and address is not None and address.startswith("unix:///")
-    if is_socket or (address is not None and _URL.fullmatch(address)):
+    url = _URL.fullmatch(address or "")
+    if is_socket or (url and int(url["port"] or 0) <= _MAX_PORT):
         return []
     example = "http://127.0.0.1:8500 or unix:///path" if is_consul else _VAULT_ADDRESS
     return [f"{where}.address: must be a URL without credentials, such as {example}"]

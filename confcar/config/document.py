@@ -29,11 +29,13 @@ class Document:
         shown: Its path, as messages name it.
         data: The top-level mapping.
         places: Line and, where it is known, column of every key and list item; both from 1.
+        repeated: A line for each key that stands twice in one mapping; the first of them is in `data`.
     """
 
     shown: str
     data: dict[str, Any]
     places: Mapping[Location, tuple[int, int | None]] = field(default_factory=dict)
+    repeated: tuple[str, ...] = ()
 
     def place(self, location: Location) -> str:
         """Return `file:line:column` of the value at *location*, or of the nearest one above it that has a place."""
@@ -58,7 +60,10 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the config: {error.strerror}") from error
     parse = {".toml": _parse_toml, ".json": _parse_json}.get(path.suffix, _parse_yaml)
-    return parse(str(path), text)
+    try:
+        return parse(str(path), text)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever the text means
@@ -113,7 +118,7 @@ def _parse_yaml(shown: str, text: str) -> Document:
     data = builder.build(root, ())
     if builder.problems:
         raise ConfigError(*builder.problems)
-    return Document(shown, data, builder.places)
+    return Document(shown, data, builder.places, tuple(builder.repeated))
 
 
 class _Builder:
@@ -124,6 +129,7 @@ class _Builder:
         self._open: set[int] = set()
         self.places: dict[Location, tuple[int, int | None]] = {}
         self.problems: list[str] = []
+        self.repeated: list[str] = []
 
     def build(self, node: Any, location: Location) -> Any:  # noqa: ANN401 - whatever the document holds
         """Return the node's value; faults are noted in *problems*."""
@@ -165,7 +171,7 @@ class _Builder:
             elif not isinstance(key.value, str):
                 self._problem(key, "a key is plain text")
             elif key.value in own:
-                self._problem(key, f"the key {key.value} stands here twice")
+                self.repeated.append(self._line(key, f"the key {key.value} stands here twice"))
             else:
                 self._note((*location, key.value), key)
                 own[key.value] = self.build(value, (*location, key.value))
@@ -175,5 +181,8 @@ class _Builder:
         self.places[location] = (node.start_mark.line + 1, node.start_mark.column + 1)
 
     def _problem(self, node: Any, text: str) -> None:  # noqa: ANN401 - PyYAML's node
+        self.problems.append(self._line(node, text))
+
+    def _line(self, node: Any, text: str) -> str:  # noqa: ANN401 - PyYAML's node
         mark = node.start_mark
-        self.problems.append(f"{self._shown}:{mark.line + 1}:{mark.column + 1}: {text}")
+        return f"{self._shown}:{mark.line + 1}:{mark.column + 1}: {text}"

@@ -98,7 +98,10 @@ def _descend(holder: Any, key: str | int, next_part: str) -> Any:  # noqa: ANN40
             holder.append(empty)
         found = holder[key]
     else:
-        found = holder.setdefault(key, empty)
+        if holder.get(key) is None:
+            # Missing, or a section that is there without anything in it.
+            holder[key] = empty
+        found = holder[key]
     if isinstance(found, dict) and next_part.isdigit() and found:
         # One item written without a list, such as a single reload step.
         found = [found]

@@ -33,6 +33,7 @@ _MESSAGES = {
     "path_type": "must be a path",
     "too_short": "must not be empty",
 }
+_NOTHING = object()
 _WITH_CONTEXT = {
     "union_tag_invalid": "{discriminator} must be one of {expected_tags}",
     "literal_error": "must be {expected}",
@@ -68,14 +69,20 @@ def way(loc: tuple[str | int, ...], data: Any) -> Location:  # noqa: ANN401 - wh
     """Return *loc* as a way through *data*: without union members and without the list around a single item."""
     location: Location = ()
     for number, part in enumerate(loc):
-        is_last = number == len(loc) - 1
-        if isinstance(data, dict) and part in data:
-            location, data = (*location, part), data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            location, data = (*location, part), data[part]
-        elif is_last and part != "[key]" and isinstance(data, dict) and isinstance(part, str):
+        below = _item(data, part)
+        if below is not _NOTHING:
+            location, data = (*location, part), below
+        elif number == len(loc) - 1 and part != "[key]" and isinstance(data, dict) and isinstance(part, str):
             location = (*location, part)
     return location
+
+
+def _item(data: Any, part: str | int) -> Any:  # noqa: ANN401 - whatever was validated
+    if isinstance(data, dict):
+        return data.get(part, _NOTHING)
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return _NOTHING
 
 
 def _message(found: ErrorDetails, model: type[BaseModel]) -> str:

@@ -5,6 +5,7 @@ Every fault that can be found is reported at once, each with its place. Nothing 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from confcar.errors import ConfigError
 _PLACE = re.compile(r":(\d+)")
 # What a field says that would take a text only after it is read as YAML: "true", "5", "[a, b]".
 _NOT_AS_TEXT = {"bool_type", "int_type", "float_type", "list_type", "tuple_type", "dict_type", "model_type"}
+
+# Each round takes at least one more part away; a config needs three or four.
+_MAX_ROUNDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +57,97 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Config:
     """
     shown = read_document(path)
     path = path.absolute()
-    problems = _refused_tokens(shown)
     texts: set[Location] = set()
-    data = expand_all(
-        shown.data,
-        environ,
-        on_error=lambda location, text: problems.append(f"{shown.place(location)}: {_name(location)}: {text}"),
-        on_change=texts.add,
-    )
+    unset: dict[Location, str] = {}
+    data = expand_all(shown.data, environ, on_error=unset.__setitem__, on_change=texts.add)
     layers = override(data, environ)
+    problems = [*shown.repeated, *_refused_tokens(shown), *layers.problems]
+    problems += [
+        f"{shown.place(location)}: {_name(location)}: {text}"
+        for location, text in unset.items()
+        # What the environment overrides needs no value in the file.
+        if not any(location[: len(origin)] == origin for origin in layers.origins)
+    ]
     token = CONFIG_DIRECTORY.set(path.parent)
     try:
-        settings = _validate(shown, data, layers, texts, problems)
-        if problems or layers.problems:
-            raise _all_at_once([*problems, *layers.problems])
-        settings = fill_in(settings, environ, lambda location: _place(shown, layers, location))
+        settings = _checked(shown, data, layers, texts=texts, environ=environ, problems=problems)
     finally:
         CONFIG_DIRECTORY.reset(token)
-    conflicts = find_conflicts(settings, lambda location: _place(shown, layers, location))
-    if conflicts:
-        raise ConfigError(*conflicts)
     return Config(path, path.parent, settings, tuple(layers.warnings))
 
 
-def _validate(  # noqa: PLR0917 - five things that belong to one config, each used by name below
-    shown: Document, data: dict[str, Any], layers: Overrides, texts: set[Location], problems: list[str]
+def _checked(
+    shown: Document,
+    data: dict[str, Any],
+    layers: Overrides,
+    *,
+    texts: set[Location],
+    environ: Mapping[str, str],
+    problems: list[str],
 ) -> Settings:
+    def place(location: Location) -> str:
+        return _place(shown, layers, location)
+
+    settings: Settings | None
+    try:
+        settings = _validate(data, layers, texts)
+    except ValidationError as error:
+        problems = [*problems, *located_errors(error, layers.data, Settings, place)]
+        settings = _sound_part(layers.data, error)
+    if settings is not None:
+        later = find_conflicts(settings, place)
+        try:
+            settings = fill_in(settings, environ, place)
+        except ConfigError as error:
+            later = [*error.problems, *later]
+        # What cannot be used at all is not said to be missing as well.
+        known = {_place_and_path(line) for line in problems}
+        problems = [*problems, *(line for line in later if _place_and_path(line) not in known)]
+    if problems or settings is None:
+        raise _all_at_once(problems)
+    return settings
+
+
+def _place_and_path(line: str) -> str:
+    return ": ".join(line.split(": ", 2)[:2])
+
+
+def _validate(data: dict[str, Any], layers: Overrides, texts: set[Location]) -> Settings:
     try:
         return _settings(data, layers)
     except ValidationError as error:
         if _reread(error, data, layers, texts):
-            return _validate(shown, data, layers, texts, problems)
-        found = located_errors(error, layers.data, Settings, lambda location: _place(shown, layers, location))
-        raise _all_at_once([*problems, *layers.problems, *found]) from None
+            return _validate(data, layers, texts)
+        raise
+
+
+def _sound_part(data: dict[str, Any], error: ValidationError) -> Settings | None:
+    """Return what is left without the faulty parts, so that faults between the others are told too; None: nothing.
+
+    A source is left out whole: without its login, say, it would mean another one.
+    """
+    rest = copy.deepcopy(data)
+    for _ in range(_MAX_ROUNDS):
+        found = [way(each["loc"], rest) for each in error.errors(include_url=False, include_context=False)]
+        for location in found:
+            _leave_out(rest, location[:2] if location[:1] == ("sources",) else location)
+        try:
+            return Settings(document=rest)  # type: ignore[call-arg]  # a layer, not a field
+        except ValidationError as again:
+            error = again
+    return None
+
+
+def _leave_out(data: dict[str, Any], location: Location) -> None:
+    """Remove the key at *location*, or the nearest above it: list items stay, their numbers stand in messages."""
+    while location:
+        holder: Any = data
+        for part in location[:-1]:
+            holder = holder.get(part) if isinstance(holder, dict) else holder[int(part)] if holder else None
+        if isinstance(holder, dict) and location[-1] in holder:
+            del holder[location[-1]]
+            return
+        location = location[:-1]
 
 
 def _settings(data: dict[str, Any], layers: Overrides) -> Settings:

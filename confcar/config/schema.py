@@ -28,10 +28,22 @@ def json_schema() -> dict[str, Any]:
             text = texts.get((title, name)) or texts.get((title, f"{name}_seconds"))
             if text and "description" not in found:
                 found["description"] = text
+            _write_default_as_text(found)
+            if "patternProperties" in found:
+                # Without this a name that does not fit the pattern would be nobody's business.
+                found["additionalProperties"] = False
     reload = schema["$defs"]["BundleOptions"]["properties"]["reload"]
     reload["anyOf"] = [{"type": "array", "items": reload.pop("items")}, {"$ref": "#/$defs/ReloadStep"}]
     reload.pop("type")
     return {"$schema": _DIALECT, "title": "confcar", **{key: schema[key] for key in schema if key != "title"}}
+
+
+def _write_default_as_text(found: dict[str, Any]) -> None:
+    """Write a default as people write it where the value is one text to them and a number to the code."""
+    default = found.get("default")
+    if found.get("type") == "string" and isinstance(default, int | float):
+        is_mode = "0640" in found.get("examples", [])
+        found["default"] = f"{default:04o}" if is_mode and isinstance(default, int) else f"{default:g}s"
 
 
 def _descriptions(module: ModuleType) -> dict[tuple[str, str], str]:

@@ -75,8 +75,8 @@ class VaultOptions(Model):
     token: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"writeOnly": True})
     """Filled from `VAULT_TOKEN`; refused in the config file."""
     refresh_seconds: PositiveDuration = Field(default=30.0, alias="refresh")
-    """How often a secret without a lease is read again, jittered. 30 s: a rotated password is noticed before the old one
-    is usually switched off, at two requests per minute and secret."""
+    """How often a secret without a lease is read again, jittered. 30 s: a rotated password is noticed before the old
+    one is usually switched off, at two requests per minute and secret."""
     kv_versions: dict[str, Literal[1, 2]] = Field(default={})
     """KV version by mount, for tokens that may not ask the server. Default: asked for each mount."""
     max_requests_per_second: Annotated[float, Field(gt=0)] = 50.0

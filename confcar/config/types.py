@@ -27,7 +27,9 @@ CONFIG_DIRECTORY: ContextVar[Path] = ContextVar("CONFIG_DIRECTORY")
 """The folder that relative paths start from: the config file's own. Set by `load` while models are validated."""
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+# Ten years: more is a slip, and the system's timers end not far above.
+_MAX_DURATION_SECONDS = 3660 * 86400.0
 _MODE = re.compile(r"0?[0-7]{3,4}")
 
 
@@ -38,19 +40,29 @@ class Model(BaseModel):
 
 
 def parse_duration(text: object) -> float:
-    """Turn `250ms`, `5s`, `1m30s`, `2h` into seconds, at least 0.
+    """Turn `250ms`, `5s`, `1m30s`, `2h` into seconds, at least 0 and at most ten years.
 
     Raises:
-        ValueError: Not a string, no unit, or units that do not add up to the whole string.
+        ValueError: Not a string, no unit, units that do not add up to the whole string, or too long.
     """
+    seconds = _duration_seconds(text)
+    if seconds is None:
+        message = "a duration is a string with a unit, such as 250ms, 5s, 1m30s or 2h"
+        raise ValueError(message)
+    if seconds > _MAX_DURATION_SECONDS:
+        message = "a duration is at most 3660d"
+        raise ValueError(message)
+    return seconds
+
+
+def _duration_seconds(text: object) -> float | None:
     if isinstance(text, str):
         if text == "0":
             return 0.0
         parts = _DURATION_PART.findall(text)
         if parts and "".join(number + unit for number, unit in parts) == text:
             return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
-    message = "a duration is a string with a unit, such as 250ms, 5s, 1m30s or 2h"
-    raise ValueError(message)
+    return None
 
 
 def _parse_mode(text: object) -> int:
@@ -88,6 +100,14 @@ def from_config_directory(path: Path | str) -> Path:
     return Path(os.path.normpath(CONFIG_DIRECTORY.get(Path.cwd()) / path))
 
 
+def _check_path(text: object) -> object:
+    if isinstance(text, str) and (not text or "\0" in text):
+        # An empty one, perhaps of a variable that is not set, would be the config's own folder.
+        message = "a path may not hold a zero byte" if text else "a path may not be empty"
+        raise ValueError(message)
+    return text
+
+
 def _non_empty_command(command: list[str]) -> tuple[str, ...]:
     if not command or not command[0]:
         message = "a command is a list of its program and arguments, such as [nginx, -t]"
@@ -110,7 +130,7 @@ SignalNumber = Annotated[
     BeforeValidator(parse_signal),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["HUP", "SIGHUP", 1]}),
 ]
-ConfigPath = Annotated[Path, AfterValidator(from_config_directory)]
+ConfigPath = Annotated[Path, BeforeValidator(_check_path), AfterValidator(from_config_directory)]
 """A path, relative to the config file's folder; absolute once validated."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
 """The name of a source or bundle: small letters, digits and `-`."""
