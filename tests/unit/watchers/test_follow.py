@@ -12,7 +12,7 @@ from confcar.errors import SourceDeniedError, SourceUnavailableError
 from confcar.model import Dependency, Reading
 from confcar.status import Status
 from confcar.store import Store
-from confcar.watchers.follow import Following
+from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher
 from tests.waiting import wait_until
 

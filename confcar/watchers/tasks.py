@@ -1,0 +1,122 @@
+"""What a follower has to do: one task for each query, and the queue of those that are polled, by when they are due.
+
+Plain bookkeeping without lock, thread or clock: all of it is guarded by the follower's lock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from confcar.backoff import Backoff
+from confcar.model import Dependency, Version
+from confcar.watchers.base import Query
+
+_UNAVAILABLE_BACKOFF = (0.25, 10.0)
+_REFUSED_BACKOFF = (1.0, 60.0)
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """One query of the current plan, or what stands in for it while its fetch blocks with an older question.
+
+    Attributes:
+        query: What is fetched.
+        dependencies: What it has to answer now; a fetch under way may have begun with others.
+        name: For liveness.
+        is_stand_in: Whether it reads, beside a fetch that blocks, what was added to the query meanwhile.
+        is_blocking: Whether it has a thread and a slot of its own.
+        is_dropped: Whether nobody wants its answer any more.
+        version: What to pass to the next fetch; None to read everything.
+        failure: Text of the error of the last fetch, None after a success and before the first.
+        due_at: When to fetch next, by the follower's clock.
+        waits_for_recovery: Whether the first success of another task makes it due at once.
+        was_woken: Whether that has happened since its own last success: it does not happen twice.
+        stand_ins: Those that stand in for it.
+    """
+
+    query: Query
+    dependencies: frozenset[Dependency]
+    name: str
+    is_stand_in: bool = False
+    is_blocking: bool = False
+    is_dropped: bool = False
+    version: Version | None = None
+    failure: str | None = None
+    due_at: float = 0.0
+    waits_for_recovery: bool = False
+    was_woken: bool = False
+    stand_ins: list[Task] = field(default_factory=list)
+    unavailable: Backoff = field(default_factory=lambda: Backoff(*_UNAVAILABLE_BACKOFF))
+    refused: Backoff = field(default_factory=lambda: Backoff(*_REFUSED_BACKOFF))
+
+    @property
+    def may_block(self) -> bool:
+        """Whether it may be given a slot: the failing ones wait out their back-off in the queue first."""
+        return not (self.is_stand_in or self.is_dropped) and self.failure is None
+
+    def drop(self) -> None:
+        """Note that nobody wants its answer any more, nor those of what stands in for it."""
+        self.is_dropped = True
+        self.drop_stand_ins()
+
+    def drop_stand_ins(self) -> None:
+        """Note that it answers everything itself now."""
+        for each in self.stand_ins:
+            each.is_dropped = True
+        self.stand_ins.clear()
+
+    def note_success(self) -> None:
+        """Start over with every delay."""
+        self.failure = None
+        self.waits_for_recovery = self.was_woken = False
+        self.unavailable.reset()
+        self.refused.reset()
+
+    def note_failure(self, text: str, *, is_unavailable: bool) -> None:
+        """Remember why it failed. Read everything next time: the server may have lost its memory."""
+        self.failure = text
+        self.version = None
+        self.waits_for_recovery = is_unavailable and not self.was_woken
+
+
+class TaskQueue:
+    """Tasks by when they are due."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Task]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, task: Task) -> None:
+        """Put a task in by its `due_at`."""
+        heapq.heappush(self._heap, (task.due_at, next(self._order), task))
+
+    def next_due_at(self) -> float | None:
+        """Return when the first one is due, None where there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self) -> Task:
+        """Take the first one out; there must be one."""
+        return heapq.heappop(self._heap)[2]
+
+    def take(self, fits: Callable[[Task], bool]) -> Task | None:
+        """Take out the first one that *fits*, None where none does."""
+        found = min((entry for entry in self._heap if fits(entry[2])), default=None)
+        if found is None:
+            return None
+        self._heap.remove(found)
+        heapq.heapify(self._heap)
+        return found[2]
+
+    def tidy(self) -> None:
+        """Forget dropped tasks, and take over each `due_at` that was changed."""
+        self._heap = [(task.due_at, order, task) for _, order, task in self._heap if not task.is_dropped]
+        heapq.heapify(self._heap)
+
+    def __iter__(self) -> Iterator[Task]:
+        return (task for _, _, task in self._heap)

@@ -1,0 +1,65 @@
+"""A token keeper on the fake server and on a clock of the test's own."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from confcar.clients.vault import VaultClient
+from confcar.config.sources import VaultOptions
+from confcar.status import Status
+from confcar.watchers.vault_auth import Login, create_login
+from confcar.watchers.vault_keeper import TokenKeeper
+from tests.fakes.vault_api import ROLE_ID, SECRET_ID, VaultApi
+
+LOGIN, RENEW, LOOKUP = "auth/approle/login", "auth/token/renew-self", "auth/token/lookup-self"
+
+
+class Kept:
+    """A keeper on the fake server, whose time passes when the test says so."""
+
+    def __init__(self, api: VaultApi, folder: Path) -> None:
+        self.now = 1000.0
+        self.folder = folder
+        self.status = Status()
+        self.status.add_source("vault", "vault")
+        self.api = api
+        self._clients: list[VaultClient] = []
+        (folder / "role-id").write_text(f"{ROLE_ID}\n")
+        (folder / "secret-id").write_text(f"{SECRET_ID}\n")
+        (folder / "token").write_text("file-token-1\n")
+
+    def keeper(self, method: str = "approle", *, token: str = "", login: Login | None = None) -> TokenKeeper:
+        auth: dict[str, object] = {"method": method}
+        if method == "approle":
+            auth |= {"role_id_file": self.folder / "role-id", "secret_id_file": self.folder / "secret-id"}
+        elif method == "token_file":
+            auth["path"] = self.folder / "token"
+        options = VaultOptions.model_validate({"type": "vault", "address": self.api.address, "auth": auth})
+        if token:
+            options = options.model_copy(update={"token": SecretStr(token)})
+        client = VaultClient("vault", options, max_connections=5, on_request=lambda _: None)
+        self._clients.append(client)
+        return TokenKeeper(
+            "vault",
+            client,
+            login=login or create_login(options),
+            status=self.status,
+            clock=lambda: self.now,
+            jitter=random.Random(7),
+        )
+
+    def tend_until(self, keeper: TokenKeeper, moment: float) -> None:
+        """Call `tend` as its thread would, up to a moment."""
+        while self.now < moment:
+            self.now = min(self.now + keeper.tend(), moment)
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def ttl_shown(kept: Kept) -> float:
+    return kept.status.copy().gauges["vault_token_ttl_seconds", "vault"]
