@@ -94,6 +94,7 @@ class BundlePipeline:
         self._unpublished = Backoff(*_PUBLISH_BACKOFF)
         self._is_open = False
         self._has_succeeded = False
+        self._published: Change | None = None
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
@@ -145,8 +146,9 @@ class BundlePipeline:
         if not self._is_open:
             self.open()
         publisher = self._parts.publisher
-        if publisher.compare(rendering.files) or publisher.state.current is None:
-            staged = publisher.stage(rendering.files)
+        differing = publisher.compare(rendering.files)
+        if differing or publisher.state.current is None:
+            staged = publisher.stage(rendering.files, differing=differing)
             self._check(staged, rendering)
             self._publish(staged)
         self._succeeded()
@@ -175,16 +177,23 @@ class BundlePipeline:
             self._settle()
             self._guarded_pass()
         owed = self._parts.owed
-        if owed is not None and owed.due_at is not None and owed.due_at <= self._clock() and not self._inbox.is_stopped:
-            owed.attempt()
-        self._finish()
+        is_due = owed is not None and owed.due_at is not None and owed.due_at <= self._clock()
+        delivered = owed if is_due and not self._inbox.is_stopped else None
+        if delivered is not None:
+            delivered.deliver()
+        self._note_down(delivered)
 
-    def _finish(self) -> None:
-        """Do what a publish leaves for after the reload, so that the primary hears of it sooner."""
+    def _note_down(self, delivered: OwedReload | None) -> None:
+        """Log and write what a publish and a reload leave for after both, so that the primary hears of it sooner."""
+        if self._published is not None:
+            _log.info("published", extra=_published_fields(self._published))
+            self._published = None
         try:
+            if delivered is not None:
+                delivered.conclude()
             self._parts.publisher.finish()
         except PublishError as error:
-            _log.error("not durable yet", extra=fields(bundle=self.name, error=str(error)))
+            _log.error("not written down", extra=fields(bundle=self.name, error=str(error)))
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
@@ -241,7 +250,7 @@ class BundlePipeline:
         owed = self._parts.owed
         change = self._parts.publisher.publish(staged, acknowledged=owed is None)
         self._status.update_bundle(self.name, generation=change.generation, published_at=change.published_at)
-        _log.info("published", extra=_published_fields(change))
+        self._published = change
         if owed is None:
             self._status.update_reload(self.name, acknowledged_generation=change.generation)
         else:

@@ -39,7 +39,7 @@ class PendingError(ConfcarError):
 
 
 class Follows(Protocol):
-    """Where the data comes from; fulfilled by `watchers.follow.Following`."""
+    """Where the data comes from; fulfilled by `watchers.following.Following`."""
 
     def want(self, reader: str, dependencies: frozenset[Dependency], listener: Listener) -> None:
         """Replace what *reader* wants; *listener* is called when something of it changed."""
@@ -59,6 +59,7 @@ class Collector:
         self._following = following
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
+        self._followed: frozenset[Dependency] | None = None
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -69,7 +70,7 @@ class Collector:
             RenderError: A template does not compile.
         """
         self._renderer.compile()
-        self._following.want(self._name, self._renderer.dependencies, self._inbox.note)
+        self._follow()
         if not self._renderer.dependencies:
             self._inbox.note()
 
@@ -90,12 +91,21 @@ class Collector:
         if unanswered:
             raise PendingError(_no_answer(unanswered))
         touched, self._touched = self._touched, None
-        rendering = self._renderer.render(view, touched)
+        try:
+            rendering = self._renderer.render(view, touched)
+        finally:
+            # Also where it failed: what it reads now may make it render the next time.
+            self._follow()
         self._touched = frozenset()
-        self._following.want(self._name, self._renderer.dependencies, self._inbox.note)
         if rendering.missing:
             raise _pending(rendering.missing, view)
         return rendering
+
+    def _follow(self) -> None:
+        wanted = self._renderer.dependencies
+        if wanted != self._followed:
+            self._following.want(self._name, wanted, self._inbox.note)
+            self._followed = wanted
 
     def published(self) -> None:
         """Note that everything collected so far is on disk."""

@@ -68,8 +68,9 @@ class OwedReload:
         self._change: Change | None = None
         self._step = 0
         self._changed_at: float | None = None
+        self._error: ReloadError | None = None
         self.due_at: float | None = None
-        """When to call `attempt`, by the clock; None while nothing is owed."""
+        """When to call `deliver`, by the clock; None while nothing is owed."""
 
     def owe(self, change: Change, *, changed_at: float | None, step: int = 0) -> None:
         """Owe the reload of *change* instead of whatever was owed before.
@@ -89,19 +90,29 @@ class OwedReload:
         self._backoff.reset()
         self._status.update_reload(change.bundle, pending=True, attempts=0, last_error=None)
 
-    def attempt(self) -> bool:
-        """Try to deliver what is owed; return whether it was acknowledged. Never raises for what the primary does."""
-        change = self._change
-        assert change is not None, "nothing is owed"
-        self._status.update_reload(change.bundle, attempts=self._status.bundle(change.bundle).reload.attempts + 1)
+    def deliver(self) -> None:
+        """Tell the primary what is owed; `conclude` notes what came of it. Never raises for what the primary does."""
+        assert self._change is not None, "nothing is owed"
+        self._error = None
         try:
-            self._delivery.deliver(change, self._step, self._note_step)
+            self._delivery.deliver(self._change, self._step, self._note_step)
         except ReloadError as error:
-            self._failed(change, str(error))
-            return False
-        self._memory.acknowledge(change.generation)
-        self._acknowledged(change)
-        return True
+            self._error = error
+
+    def conclude(self) -> None:
+        """Acknowledge what was delivered, or make the next appointment.
+
+        Raises:
+            PublishError: The acknowledgement could not be written; it holds until the process ends.
+        """
+        change = self._change
+        assert change is not None, "nothing was delivered"
+        self._status.update_reload(change.bundle, attempts=self._status.bundle(change.bundle).reload.attempts + 1)
+        if self._error is not None:
+            self._failed(change, str(self._error))
+        else:
+            self._acknowledged(change)
+            self._memory.acknowledge(change.generation)
 
     def _note_step(self, step: int) -> None:
         assert self._change is not None, "only called while delivering"

@@ -74,7 +74,8 @@ class Publisher:
         self._mutex = threading.RLock()
         self._state = PublishedState()
         self._staged: Staged | None = None
-        self._is_finished = True
+        self._is_durable = True
+        self._is_swept = True
 
     @property
     def state(self) -> PublishedState:
@@ -110,8 +111,12 @@ class Publisher:
         """
         return find_differences(self._layout, self._state, files)
 
-    def stage(self, files: Sequence[RenderedFile]) -> Staged:
+    def stage(self, files: Sequence[RenderedFile], *, differing: Sequence[str] | None = None) -> Staged:
         """Write a complete generation beside the published one. It is on the medium only once it is published.
+
+        Args:
+            files: All of it.
+            differing: What `compare` has just said of them; None to ask it here.
 
         Raises:
             PublishError: It cannot be written, owned or made visible; nothing of it is left.
@@ -119,7 +124,7 @@ class Publisher:
         with self._mutex:
             check_destinations(files)
             records = record_files(files)
-            differing = self.compare(files)
+            differing = self.compare(files) if differing is None else differing
             self._hold.take()
             self._revealer.check_fit(frozenset(records))
             number = self._state.highest + 1
@@ -168,19 +173,24 @@ class Publisher:
             )
             self._transaction.run(after, before)
             self._state = after
-            self._is_finished = False
+            self._is_durable = self._is_swept = False
             return Change(self._name, number, self._layout.directory, changed, after.published_at)
 
     def finish(self) -> None:
-        """Put the last switch on the medium and remove what is older than `keep`; nothing where that is done.
+        """Put the last switch and its state on the medium, and remove what is older than `keep`.
 
         Raises:
             PublishError: The switch holds until the machine ends, but may not survive that.
         """
         with self._mutex:
-            if not self._is_finished:
-                self._is_finished = True
+            if not self._is_durable and any(self._layout.is_placed(name) for name in self._state.files):
+                # The state is durable already, and says what to do about plain files that could not be removed.
                 self._revealer.sync()
+                self._is_durable = True
+            elif not self._is_durable:
+                self._save(self._state)
+            if not self._is_swept:
+                self._is_swept = True
                 self._sweep_old()
 
     def note_step(self, number: int, step: int) -> None:
@@ -192,7 +202,7 @@ class Publisher:
         with self._mutex:
             if number == self._state.current and step != self._state.step:
                 self._state = replace(self._state, step=step)
-                self._transaction.save(self._state)
+                self._save(self._state)
 
     def acknowledge(self, number: int) -> None:
         """Remember that the primary uses generation *number*; nothing where it is known already.
@@ -207,7 +217,7 @@ class Publisher:
                 after = replace(self._state, acknowledged=max(number, self._state.acknowledged or 0))
             if after != self._state:
                 self._state = after
-                self._transaction.save(after)
+                self._save(after)
 
     def read_published(self) -> Mapping[str, PublishedFile]:
         """Return what is published as it lies on disk. Needs no `open`, takes no lock and writes nothing.
@@ -230,7 +240,7 @@ class Publisher:
             return other if other is not None else self._adopted(rebuild_state(self._layout))
         state = recover(self._disk, self._layout, saved)
         if saved != SavedState(state):
-            self._transaction.save(state)
+            self._save(state)
         return state
 
     def _adopted(self, state: PublishedState) -> PublishedState:
@@ -238,6 +248,11 @@ class Publisher:
             _LOG.warning("state rebuilt from disk", extra=log.fields(bundle=self._name, generation=state.current))
             return recover(self._disk, self._layout, SavedState(state))
         return state
+
+    def _save(self, state: PublishedState) -> None:
+        self._transaction.save(state)
+        # The state file and `..data` lie in one folder, or what was renamed was synced where it lies.
+        self._is_durable = True
 
     def _sweep_old(self) -> None:
         try:

@@ -114,18 +114,19 @@ def write_state(disk: Disk, store: int, saved: SavedState) -> int:
     return descriptor
 
 
-def commit_state(disk: Disk, store: int, descriptor: int, *, syncs_folder: bool = True) -> None:
-    """Put a written state in the state file's place; durable on return, with *syncs_folder* its name as well.
+def commit_state(disk: Disk, store: int, descriptor: int, *, syncs: bool = True) -> None:
+    """Put a written state in the state file's place; with *syncs* durable on return.
 
     Raises:
         OSError: The old file is still whole.
     """
     try:
-        disk.sync(descriptor)
+        if syncs:
+            disk.sync(descriptor)
     finally:
         os.close(descriptor)
     disk.rename(STATE_TEMPORARY, STATE, at=store)
-    if syncs_folder:
+    if syncs:
         disk.sync_folder(store)
 
 

@@ -49,10 +49,10 @@ class Transaction:
             raise
 
     def _commit(self, after: PublishedState, before: PublishedState) -> None:
-        """Put the staged files and the state on the medium, in one go.
+        """Put the staged files on the medium, and the state in its place.
 
-        The state's new name needs no wait of its own before a mere switch: lost together with it, or alone, the start
-        goes back to the generation before. Plain files that are renamed one by one need it to be made whole.
+        Plain files that are renamed one by one need a durable state to be made whole by. A mere switch does not: where
+        a power cut loses the state, the switch or both, the start shows one whole generation all the same.
         """
         has_plain = any(self._layout.is_placed(name) for name in (*after.files, *before.files))
         with publishing("publish in", self._layout.store), opened_store(self._layout) as store:
@@ -62,7 +62,7 @@ class Transaction:
             except BaseException:
                 os.close(written)
                 raise
-            commit_state(self._disk, store, written, syncs_folder=has_plain)
+            commit_state(self._disk, store, written, syncs=has_plain)
 
     def _take_back(self, failed: PublishedState, before: PublishedState) -> bool:
         try:

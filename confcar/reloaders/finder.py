@@ -1,8 +1,8 @@
 """Finds the one process that a config means by `pid`, `pid_file` or `process`, and never confcar or what is above it.
 
-A PID is a number that the kernel gives out again. So a finding is only good for opening a handle on the process;
-`confirm` then asks once more, and because an open handle that still leads to a living process proves that its PID was
-not given out again, what it confirms is what the handle leads to.
+A PID is a number that the kernel gives out again. So `locate` is only good for opening a handle on the process; `find`
+then looks at it, and because an open handle that still leads to a living process proves that its PID was not given out
+again, what it finds is what the handle leads to.
 """
 
 from __future__ import annotations
@@ -44,8 +44,28 @@ class ProcessFinder:
     own_pid: int = field(compare=False)
     clock: WallClock = field(default_factory=WallClock, compare=False)
 
-    def find(self) -> ProcessFacts:
+    def locate(self) -> int:
+        """Return the PID to open a handle on; `find` then says whether it is the one.
+
+        Cheap for a PID and a PID file. What a process looks like is searched among all.
+
+        Raises:
+            PrimaryNotFoundError: None or several fit. Worth a retry: primaries start and restart.
+            ReloadError: The user to look for is not known here.
+        """
+        if isinstance(self.target, int):
+            return self.target
+        if isinstance(self.target, Path):
+            return read_pid_file(self.target).pid
+        return self._fitting(self.target).pid
+
+    def find(self, pid: int | None = None) -> ProcessFacts:
         """Return the process as it is now. Reads files below /proc only, so it does not block.
+
+        Args:
+            pid: What `locate` returned, with a handle opened on it since: nothing else is accepted then. While the
+                handle leads to a living process its PID cannot have been given out again, so what is found here is
+                what the handle leads to. None searches anew.
 
         Raises:
             PrimaryNotFoundError: None or several fit, it has ended, it is not the one that the PID file names, or it is
@@ -53,32 +73,24 @@ class ProcessFinder:
             ReloadError: The user to look for is not known here.
         """
         if isinstance(self.target, int):
-            return self._living(self.target, "pid")
-        if isinstance(self.target, Path):
-            return self._named_by_file(self.target)
-        return self._fitting(self.target)
+            found = self._living(self.target, "pid")
+        elif isinstance(self.target, Path):
+            found = self._named_by_file(self.target)
+        elif pid is None:
+            found = self._fitting(self.target)
+        else:
+            found = self._still_fitting(pid, self.target)
+        if pid is not None and found.pid != pid:
+            raise PrimaryNotFoundError(f"process {pid} was replaced by {found.label} while it was looked up")
+        return found
 
-    def confirm(self, found: ProcessFacts) -> ProcessFacts:
-        """Return the same process once more, as it is now, after a handle on its PID was opened.
+    def _still_fitting(self, pid: int, options: ProcessOptions) -> ProcessFacts:
+        from confcar.reloaders.matching import fits
 
-        Raises:
-            PrimaryNotFoundError: It is not the one any more.
-            ReloadError: The user to look for is not known here.
-        """
-        now = read_process(found.pid)
-        if now is not None and not self._still_means(now):
-            now = None
-        # What is above confcar was looked at when it was found, and the same process does not become an ancestor.
-        if now is None or now.has_ended or not now.is_same_as(found):
-            raise PrimaryNotFoundError(f"process {found.label} ended or became another one while it was looked up")
-        return now
-
-    def _still_means(self, process: ProcessFacts) -> bool:
-        if isinstance(self.target, ProcessOptions):
-            from confcar.reloaders.matching import fits
-
-            return fits(process, self.target)
-        return isinstance(self.target, int) or read_pid_file(self.target).pid == process.pid
+        process = read_process(pid)
+        if process is None or process.has_ended or not fits(process, options):
+            raise PrimaryNotFoundError(f"process {pid} ended or became another one while it was looked up")
+        return process
 
     def _named_by_file(self, path: Path) -> ProcessFacts:
         named = read_pid_file(path)

@@ -1,6 +1,7 @@
 """Tells the primary by a signal, and makes sure that it is the primary that gets it.
 
-Find, open a handle (pidfd), confirm, send through the handle: a recycled PID is never hit, whatever happens in between.
+Locate, open a handle (pidfd), look at what it is, send through the handle: a recycled PID is never hit, whatever
+happens in between.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import errno
 import logging
 import os
 import pwd
+import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,11 +37,21 @@ STARTING_SECONDS = 5.0
 # The kernel has no pidfd, or an old seccomp profile refuses the unknown call: neither says anything about the process.
 _NO_PIDFD = frozenset({errno.ENOSYS, errno.EPERM})
 
+# No such process, or a number that is none or a thread's: looking at it has the words for each.
+_NO_PROCESS = frozenset({errno.ESRCH, errno.EINVAL, errno.ENOENT})
+
 
 def _open_pidfd(pid: int) -> int:
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):  # a Python built on old headers
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     return os.pidfd_open(pid)
+
+
+def _has_ended(handle: int) -> bool:
+    """Whether the process behind a pidfd is gone, so that what was read of its PID may be another's."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @dataclass(slots=True)
@@ -81,9 +93,11 @@ class SignalReloader:
             PrimaryNotFoundError: There is no single process to signal; worth a retry.
             ReloadError: The kernel refuses, or the process is too young to survive the signal; worth a retry.
         """
-        found = self.finder.find()
-        with self._handle(found) as handle:
-            process = self.finder.confirm(found)
+        pid = self.finder.locate()
+        with self._handle(pid) as handle:
+            process = self.finder.find(pid)
+            if handle is not None and _has_ended(handle):
+                raise PrimaryNotFoundError(f"process {pid} ended or became another one while it was looked up")
             about = fields(
                 bundle=change.bundle,
                 generation=change.generation,
@@ -114,13 +128,17 @@ class SignalReloader:
             raise ReloadError(f"{told}: the signal would end it")
 
     @contextmanager
-    def _handle(self, found: ProcessFacts) -> Iterator[int | None]:
+    def _handle(self, pid: int) -> Iterator[int | None]:
+        """Yield a handle on a PID; None where there is none to be had: `find` then says why, or the kernel has none."""
         try:
-            handle = self.open_pidfd(found.pid)
-        except OSError as error:
-            if error.errno not in _NO_PIDFD:
-                kind = PrimaryNotFoundError if error.errno == errno.ESRCH else ReloadError
-                raise kind(f"process {found.label} cannot be held on to: {error.strerror}") from error
+            handle = self.open_pidfd(pid)
+        except (OSError, OverflowError) as error:
+            number = error.errno if isinstance(error, OSError) else errno.ESRCH
+            if number in _NO_PROCESS:
+                self.finder.find(pid)
+                raise PrimaryNotFoundError(f"process {pid} ended while it was looked up") from error
+            if number not in _NO_PIDFD:
+                raise ReloadError(f"process {pid} cannot be held on to: {error}") from error
             if not self._said_no_pidfd:
                 self._said_no_pidfd = True
                 _log.debug("no pidfd in this kernel, signals go by PID right after the check")

@@ -106,8 +106,10 @@ class RecordingDisk(HookedDisk):
                 self.dirty.add(folder)
             if name in {"create", "make_folder"}:
                 self.dirty.add(path)
-            if name == "rename" and f"{folder}/{args[0]}" in self.dirty:
-                self.dirty = self.dirty - {f"{folder}/{args[0]}"} | {path}
+            if name == "rename":
+                was_dirty = f"{folder}/{args[0]}" in self.dirty
+                self.dirty -= {f"{folder}/{args[0]}", path}
+                self.dirty |= {path} if was_dirty else set()
             return
         path = _path_of(args[0])
         self.log.append((name, path, frozenset(self.dirty)))

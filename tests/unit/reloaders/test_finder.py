@@ -138,21 +138,21 @@ def test_confcar_as_first_process_of_its_container_is_told_to_share_processes() 
         find(NOBODY_PID, own_pid=1)
 
 
-def test_process_that_was_replaced_is_not_confirmed(tmp_path: Path) -> None:
+def test_process_that_was_replaced_is_not_found_by_the_old_pid(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     finder = ProcessFinder(path, os.getpid())
     with running_primary(tmp_path, marker="one") as one, running_primary(tmp_path, marker="two") as two:
         path.write_text(str(one.pid))
-        found = finder.find()
-        assert finder.confirm(found).pid == one.pid
+        located = finder.locate()
+        assert finder.find(located).pid == one.pid
         path.write_text(str(two.pid))
-        with pytest.raises(PrimaryNotFoundError, match="became another one while it was looked up"):
-            finder.confirm(found)
+        with pytest.raises(PrimaryNotFoundError, match="was replaced by .* while it was looked up"):
+            finder.find(located)
 
 
-def test_process_that_does_not_fit_any_more_is_not_confirmed(tmp_path: Path) -> None:
+def test_process_that_does_not_fit_any_more_is_not_found_by_its_pid(tmp_path: Path) -> None:
     with running_primary(tmp_path, marker="changing") as primary:
-        found = ProcessFinder(ProcessOptions(cmdline="changing"), os.getpid()).find()
-        assert found.pid == primary.pid
+        located = ProcessFinder(ProcessOptions(cmdline="changing"), os.getpid()).locate()
+        assert located == primary.pid
         with pytest.raises(PrimaryNotFoundError, match="became another one"):
-            ProcessFinder(ProcessOptions(cmdline="something else"), os.getpid()).confirm(found)
+            ProcessFinder(ProcessOptions(cmdline="something else"), os.getpid()).find(located)
