@@ -1,8 +1,8 @@
 """The face of publishing: one bundle's directory, from staging over the switch to what the primary was told.
 
-Order of a publish, each durable before the next: the staged files and folders; the state that says what is being
-published and what was before; the switch. The state is not written again after it: the next start sees from the disk
-how far it went, and the next note of a reload step clears the mark.
+Order of a publish by swap: staged files and folders on the medium; the switch; then, once the primary was told, the
+state and the switch on the medium and the sweep (`finish`). A start that finds `..data` ahead of the state knows what a
+crash left unwritten. Plain files, which are renamed one by one, need the state first.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Publisher:
         self._staged: Staged | None = None
         self._is_durable = True
         self._is_swept = True
+        self._has_published = False
 
     @property
     def state(self) -> PublishedState:
@@ -104,12 +105,21 @@ class Publisher:
             return self._state
 
     def compare(self, files: Sequence[RenderedFile]) -> tuple[str, ...]:
-        """Return the destinations, sorted, at which the disk differs from *files*; empty where all is published.
+        """Return the destinations, sorted, at which what is published differs from *files*; empty where nothing does.
+
+        Where they differ from what this process published last, the records are enough to tell which: all files are
+        written again. Only where they do not is the disk looked at, for what others did to it.
 
         Raises:
             PublishError: An unknown user or group.
         """
-        return find_differences(self._layout, self._state, files)
+        if not self._has_published:
+            return find_differences(self._layout, self._state, files)
+        recorded = self._state.files
+        wanted = record_files(files)
+        differing = {name for name, record in wanted.items() if not record.is_like(recorded.get(name))}
+        differing |= recorded.keys() - wanted.keys()
+        return tuple(sorted(differing)) or find_differences(self._layout, self._state, files)
 
     def stage(self, files: Sequence[RenderedFile], *, differing: Sequence[str] | None = None) -> Staged:
         """Write a complete generation beside the published one. It is on the medium only once it is published.
@@ -174,6 +184,7 @@ class Publisher:
             self._transaction.run(after, before)
             self._state = after
             self._is_durable = self._is_swept = False
+            self._has_published = True
             return Change(self._name, number, self._layout.directory, changed, after.published_at)
 
     def finish(self) -> None:

@@ -13,9 +13,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from confcar import log
+from confcar.publishing import swap
 from confcar.publishing.disk import Disk, opened_folder, opened_store, remove_if_there
 from confcar.publishing.generation import list_generations
 from confcar.publishing.layout import (
+    DATA,
     DATA_TEMPORARY,
     STATE_TEMPORARY,
     TEMPORARY_PREFIX,
@@ -23,6 +25,7 @@ from confcar.publishing.layout import (
     generation_name,
     stored_name,
 )
+from confcar.publishing.reading import scan_generation
 from confcar.publishing.rename import abandon, read_plain
 from confcar.publishing.reveal import Revealer
 from confcar.publishing.state import PublishedState, SavedState
@@ -38,7 +41,7 @@ def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
     """
     revealer = Revealer(disk, layout)
     if saved.before is None:
-        return _repair(revealer, layout, saved.state)
+        return _repair(revealer, layout, _switched_since(layout, saved.state))
     with opened_folder(layout.directory, follow=True) as directory:
         abandon(disk, directory, [name for name in (*saved.state.files, *saved.before.files) if layout.is_placed(name)])
     if _is_whole(layout, saved.state):
@@ -51,6 +54,29 @@ def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
     if saved.before.current is None or layout.generation(saved.before.current).is_dir():
         revealer.take_back(saved.state, saved.before)
     return _repair(revealer, layout, saved.before)
+
+
+def _switched_since(layout: Layout, state: PublishedState) -> PublishedState:
+    """Return the state after a switch that was not written down any more, else *state*: its primary was perhaps told."""
+    if layout.mode == "rename":
+        return state
+    with opened_folder(layout.directory, follow=True) as directory:
+        number = swap.read_current(directory)
+        if number is None or number <= state.highest or not layout.generation(number).is_dir():
+            return state
+        switched_at = os.stat(DATA, dir_fd=directory, follow_symlinks=False).st_mtime
+    _LOG.info("publish found that was not written down", extra=log.fields(generation=number))
+    found = scan_generation(layout, number)
+    before = state.files
+    same = {name for name, record in found.items() if name in before and record.sha256 == before[name].sha256}
+    return PublishedState(
+        current=number,
+        acknowledged=state.acknowledged,
+        highest=number,
+        published_at=switched_at,
+        changed=tuple(sorted({*state.changed, *(found.keys() | before.keys()) - same})),
+        files={name: before[name] if name in same else record for name, record in found.items()},
+    )
 
 
 def _repair(revealer: Revealer, layout: Layout, state: PublishedState) -> PublishedState:

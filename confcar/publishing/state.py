@@ -1,6 +1,6 @@
 """What is published and what the primary knows of it, kept in `..confcar.json` over a restart.
 
-Written whole to a temporary file, synced and renamed. While a publish is under way the file holds the state after it
+Written whole to a temporary file, synced and renamed. While plain files are placed the file holds the state after it
 and the one `before`, so that the next start can finish or undo it. A file that cannot be used is never fatal.
 """
 
@@ -41,6 +41,15 @@ class FileRecord:
     secret: bool
     uid: int | None = None
     gid: int | None = None
+
+    def is_like(self, other: FileRecord | None) -> bool:
+        """Whether *other* is what this one asks for: content, mode, and the owner where it asks for one."""
+        return (
+            other is not None
+            and (self.sha256, self.mode) == (other.sha256, other.mode)
+            and self.uid in {None, other.uid}
+            and self.gid in {None, other.gid}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +104,8 @@ def _adapter() -> TypeAdapter[_Document]:
     return TypeAdapter(_Document)
 
 
-def write_state(disk: Disk, store: int, saved: SavedState) -> int:
-    """Write a state beside the state file in the open folder *store*, and return it open; `commit_state` is next.
+def save_state(disk: Disk, store: int, saved: SavedState) -> None:
+    """Replace the state file in the open folder *store*; durable on return.
 
     Raises:
         OSError: The old file is still whole.
@@ -108,35 +117,11 @@ def write_state(disk: Disk, store: int, saved: SavedState) -> int:
     try:
         disk.set_mode(descriptor, 0o600)
         disk.write(descriptor, content)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def commit_state(disk: Disk, store: int, descriptor: int, *, syncs: bool = True) -> None:
-    """Put a written state in the state file's place; with *syncs* durable on return.
-
-    Raises:
-        OSError: The old file is still whole.
-    """
-    try:
-        if syncs:
-            disk.sync(descriptor)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)
     disk.rename(STATE_TEMPORARY, STATE, at=store)
-    if syncs:
-        disk.sync_folder(store)
-
-
-def save_state(disk: Disk, store: int, saved: SavedState) -> None:
-    """Replace the state file in the open folder *store*; durable on return.
-
-    Raises:
-        OSError: The old file is still whole.
-    """
-    commit_state(disk, store, write_state(disk, store, saved))
+    disk.sync_folder(store)
 
 
 def load_state(disk: Disk, store: int) -> SavedState | None:

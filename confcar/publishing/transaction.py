@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,7 +13,7 @@ from confcar.publishing.faults import publishing
 from confcar.publishing.generation import sync_generation
 from confcar.publishing.layout import Layout, generation_name
 from confcar.publishing.reveal import Revealer
-from confcar.publishing.state import PublishedState, SavedState, commit_state, save_state, write_state
+from confcar.publishing.state import PublishedState, SavedState, save_state
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,20 +48,16 @@ class Transaction:
             raise
 
     def _commit(self, after: PublishedState, before: PublishedState) -> None:
-        """Put the staged files on the medium, and the state in its place.
+        """Put the staged files on the medium, and where plain files are placed the state first of all.
 
-        Plain files that are renamed one by one need a durable state to be made whole by. A mere switch does not: where
-        a power cut loses the state, the switch or both, the start shows one whole generation all the same.
+        A set of plain files that are renamed one by one is made whole by what the state says. A mere switch says of
+        itself what is published: `..data` leads to a number above all that were written down. So its state may wait
+        until the primary was told.
         """
-        has_plain = any(self._layout.is_placed(name) for name in (*after.files, *before.files))
-        with publishing("publish in", self._layout.store), opened_store(self._layout) as store:
-            written = write_state(self._disk, store, SavedState(after, before))
-            try:
-                sync_generation(self._disk, self._layout, after.highest, after.files)
-            except BaseException:
-                os.close(written)
-                raise
-            commit_state(self._disk, store, written, syncs=has_plain)
+        with publishing("publish in", self._layout.store):
+            sync_generation(self._disk, self._layout, after.highest, after.files)
+        if any(self._layout.is_placed(name) for name in (*after.files, *before.files)):
+            self.save(after, before)
 
     def _take_back(self, failed: PublishedState, before: PublishedState) -> bool:
         try:

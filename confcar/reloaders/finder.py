@@ -7,6 +7,7 @@ again, what it finds is what the handle leads to.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,11 +39,17 @@ class ProcessFinder:
         target: Whom to find.
         own_pid: confcar's PID; it and the processes above it are never found.
         clock: Turns start times into wall-clock time.
+        own_start_seconds: When confcar started, by the boot clock; infinite where that cannot be seen.
     """
 
     target: Target
     own_pid: int = field(compare=False)
     clock: WallClock = field(default_factory=WallClock, compare=False)
+    own_start_seconds: float = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = read_process(self.own_pid)
+        object.__setattr__(self, "own_start_seconds", math.inf if own is None else own.started_seconds)
 
     def locate(self) -> int:
         """Return the PID to open a handle on; `find` then says whether it is the one.
@@ -105,15 +112,17 @@ class ProcessFinder:
         return process
 
     def _living(self, pid: int, origin: str) -> ProcessFacts:
-        above = ancestors_of(self.own_pid)
-        if pid == self.own_pid or pid in above:
-            what = "confcar itself" if pid == self.own_pid else "a process above confcar"
-            hint = _sharing_hint(self.own_pid, above)
-            raise PrimaryNotFoundError(f"{origin} names {pid}, which is {what} and is never signalled{hint}")
         process = read_process(pid)
-        if process is None:
-            hint = _sharing_hint(self.own_pid, above)
-            raise PrimaryNotFoundError(f"{origin} names {pid}, but no such process is running{hint}")
+        # What started after confcar cannot be above it: for a primary of a sidecar's the walk is seldom needed.
+        if process is None or process.started_seconds <= self.own_start_seconds:
+            above = ancestors_of(self.own_pid)
+            if pid == self.own_pid or pid in above:
+                what = "confcar itself" if pid == self.own_pid else "a process above confcar"
+                hint = _sharing_hint(self.own_pid, above)
+                raise PrimaryNotFoundError(f"{origin} names {pid}, which is {what} and is never signalled{hint}")
+            if process is None:
+                hint = _sharing_hint(self.own_pid, above)
+                raise PrimaryNotFoundError(f"{origin} names {pid}, but no such process is running{hint}")
         if process.group != pid:
             raise PrimaryNotFoundError(f"{origin} names {pid}, which is a thread of process {process.group}")
         if process.has_ended:

@@ -135,15 +135,26 @@ def _kill(
 ) -> tuple[list[int], int]:
     killed_at, missed = [], 0
     for number in range(kills):
-        pause(chance.uniform(0.0, 0.7))
+        # Every third one is killed in its start, the others while they publish and reload.
+        if number % 3 == 0:
+            pause(chance.uniform(0.0, 0.5))
+        else:
+            wait_until(sidecar.is_ready, timeout=30.0)
+            pause(chance.uniform(0.0, 0.3))
         sidecar.kill()
         killed_at.append(time.monotonic_ns())
-        state = json.loads((out / "..confcar.json").read_text())
+        published, acknowledged = _standing(out)
         sidecar.start(waits=False)
-        # Every other one is left alone to be killed in its start; what it owes is looked for after the next.
-        if number % 2 and state["current"] != state["acknowledged"]:
-            missed += not _is_told(primary, state["current"], killed_at[-1])
+        if number % 3 and published != acknowledged:
+            missed += not _is_told(primary, published, killed_at[-1])
     return killed_at, missed
+
+
+def _standing(out: Path) -> tuple[int, int | None]:
+    """Return the number of the generation that readers see, and of the one that the primary is known to have."""
+    published = int((out / "..data").readlink().name.removeprefix("..generation-"))
+    acknowledged: int | None = json.loads((out / "..confcar.json").read_text())["acknowledged"]
+    return published, acknowledged
 
 
 def _is_told(primary: HttpPrimary, generation: int, after_ns: int) -> bool:
