@@ -39,16 +39,20 @@ class ProcessFinder:
         target: Whom to find.
         own_pid: confcar's PID; it and the processes above it are never found.
         clock: Turns start times into wall-clock time.
+        above: confcar's PID and those above it, looked up once: an orphan goes to one of its ancestors, so that the set
+            only ever shrinks.
         own_start_seconds: When confcar started, by the boot clock; infinite where that cannot be seen.
     """
 
     target: Target
     own_pid: int = field(compare=False)
     clock: WallClock = field(default_factory=WallClock, compare=False)
+    above: frozenset[int] = field(init=False, compare=False)
     own_start_seconds: float = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         own = read_process(self.own_pid)
+        object.__setattr__(self, "above", frozenset({self.own_pid, *ancestors_of(self.own_pid)}))
         object.__setattr__(self, "own_start_seconds", math.inf if own is None else own.started_seconds)
 
     def locate(self) -> int:
@@ -113,16 +117,14 @@ class ProcessFinder:
 
     def _living(self, pid: int, origin: str) -> ProcessFacts:
         process = read_process(pid)
-        # What started after confcar cannot be above it: for a primary of a sidecar's the walk is seldom needed.
-        if process is None or process.started_seconds <= self.own_start_seconds:
-            above = ancestors_of(self.own_pid)
-            if pid == self.own_pid or pid in above:
-                what = "confcar itself" if pid == self.own_pid else "a process above confcar"
-                hint = _sharing_hint(self.own_pid, above)
-                raise PrimaryNotFoundError(f"{origin} names {pid}, which is {what} and is never signalled{hint}")
-            if process is None:
-                hint = _sharing_hint(self.own_pid, above)
-                raise PrimaryNotFoundError(f"{origin} names {pid}, but no such process is running{hint}")
+        # A dead ancestor's PID may have been given to a primary since; whoever started after confcar is not above it.
+        if pid in self.above and (process is None or process.started_seconds <= self.own_start_seconds):
+            what = "confcar itself" if pid == self.own_pid else "a process above confcar"
+            hint = _sharing_hint(self.own_pid, self.above)
+            raise PrimaryNotFoundError(f"{origin} names {pid}, which is {what} and is never signalled{hint}")
+        if process is None:
+            hint = _sharing_hint(self.own_pid, self.above)
+            raise PrimaryNotFoundError(f"{origin} names {pid}, but no such process is running{hint}")
         if process.group != pid:
             raise PrimaryNotFoundError(f"{origin} names {pid}, which is a thread of process {process.group}")
         if process.has_ended:
@@ -134,13 +136,12 @@ class ProcessFinder:
     def _fitting(self, options: ProcessOptions) -> ProcessFacts:
         from confcar.reloaders.matching import describe, find_topmost, visible_pids
 
-        above = ancestors_of(self.own_pid)
-        others = [pid for pid in visible_pids() if pid != self.own_pid and pid not in above]
+        others = [pid for pid in visible_pids() if pid not in self.above]
         found = find_topmost(options, others)
         if len(found) == 1:
             return found[0]
         if not found:
-            hint = _sharing_hint(self.own_pid, above)
+            hint = _sharing_hint(self.own_pid, self.above)
             message = f"no process with {describe(options)} is running; looked at {len(others)} processes{hint}"
             raise PrimaryNotFoundError(message)
         names = ", ".join(process.label for process in found[:_NAMED_AT_MOST])
@@ -149,7 +150,7 @@ class ProcessFinder:
         raise PrimaryNotFoundError(message)
 
 
-def _sharing_hint(own_pid: int, above: tuple[int, ...]) -> str:
+def _sharing_hint(own_pid: int, above: frozenset[int]) -> str:
     # In a namespace that containers share, PID 1 is the pod's own process and not above confcar.
     return _SHARING_HINT if own_pid == 1 or (1 in above and not _is_initial_namespace()) else ""
 
