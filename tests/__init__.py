@@ -1,1 +1,1 @@
-"""confcar's tests: `unit` needs nothing, `integration` real servers, `docs` checks the documentation against the code."""
+"""confcar's tests: `unit` needs nothing, `integration` real servers, `docs` holds the documentation to the code."""

@@ -27,8 +27,11 @@ class Delimiters(Model):
     """Other delimiters, for files that are full of `{{ }}` themselves."""
 
     variable: tuple[str, str] = ("{{", "}}")
+    """What stands around an expression."""
     block: tuple[str, str] = ("{%", "%}")
+    """What stands around a statement."""
     comment: tuple[str, str] = ("{#", "#}")
+    """What stands around a comment."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -127,11 +130,15 @@ class HttpOptions(Model):
     """A request that the primary must answer as expected. A redirect is not a success."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    """Where to ask."""
     method: Annotated[str, Field(pattern=r"^[A-Z]+$")] = "POST"
+    """How to ask."""
     headers: dict[str, str] = Field(default={})
+    """Headers to send besides confcar's own."""
     bearer_file: ConfigPath | None = None
     """File with a token for `Authorization: Bearer`, read again at each request."""
     body: str = ""
+    """What to send, as UTF-8."""
     expect: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "examples": ["2xx", 204, "200,204"]})] = "2xx"
     """Status codes that count as success: `2xx`, `204`, or several with commas."""
     timeout_seconds: PositiveDuration = Field(default=5.0, alias="timeout")
@@ -139,6 +146,7 @@ class HttpOptions(Model):
     socket: ConfigPath | None = None
     """Unix socket to connect to instead of the URL's host."""
     tls: TlsOptions | None = None
+    """For https."""
 
     @field_validator("expect", mode="before")
     @classmethod
@@ -156,10 +164,13 @@ class ReloadStep(Model):
     signal: SignalNumber | None = None
     """Signal to send: HUP, SIGHUP and 1 are the same. Needs one of pid, pid_file, process."""
     pid: Annotated[int, Field(gt=0)] | None = None
+    """The primary's PID, where it never changes."""
     pid_file: ConfigPath | None = None
     """File with the primary's PID, read again at each reload."""
     process: ProcessOptions | None = None
+    """What the primary looks like."""
     http: HttpOptions | None = None
+    """Request to make."""
     command: Command | None = None
     """A program and its arguments, run without a shell; status 0 is success."""
     timeout_seconds: PositiveDuration | None = Field(default=None, alias="timeout")

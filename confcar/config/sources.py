@@ -6,9 +6,9 @@ fills it in, because which source may use which variable depends on the whole co
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from confcar.config.types import ConfigPath, Flag, Model, Name, PositiveDuration
 
@@ -26,6 +26,13 @@ class TlsOptions(Model):
     """Name to expect in the server's certificate and to send by SNI. Default: the address's host."""
     verify: Flag = True
     """Whether the server's certificate is checked. Turn off for tests only."""
+
+    @model_validator(mode="after")
+    def _key_with_certificate(self) -> Self:
+        if self.key_file is not None and self.cert_file is None:
+            message = "key_file is the key of cert_file, which is missing"
+            raise ValueError(message)
+        return self
 
 
 class TokenAuth(Model):
@@ -54,6 +61,13 @@ class ApproleAuth(Model):
     """File with the role id, read again at each login."""
     secret_id_file: ConfigPath | None = None
     """File with the secret id, read again at each login. None for roles that need none."""
+
+    @model_validator(mode="after")
+    def _one_role_id(self) -> Self:
+        if (self.role_id is None) == (self.role_id_file is None):
+            message = "give either role_id or role_id_file"
+            raise ValueError(message)
+        return self
 
 
 VaultAuth = Annotated[TokenAuth | TokenFileAuth | ApproleAuth, Field(discriminator="method")]

@@ -57,7 +57,7 @@ def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
 
 
 def _switched_since(layout: Layout, state: PublishedState) -> PublishedState:
-    """Return the state after a switch that was not written down any more, else *state*: its primary was perhaps told."""
+    """Return the state after a switch that was not written down any more, else *state*."""
     if layout.mode == "rename":
         return state
     with opened_folder(layout.directory, follow=True) as directory:
@@ -68,7 +68,7 @@ def _switched_since(layout: Layout, state: PublishedState) -> PublishedState:
     _LOG.info("publish found that was not written down", extra=log.fields(generation=number))
     found = scan_generation(layout, number)
     before = state.files
-    same = {name for name, record in found.items() if name in before and record.sha256 == before[name].sha256}
+    same = {name for name in found.keys() & before.keys() if found[name].sha256 == before[name].sha256}
     return PublishedState(
         current=number,
         acknowledged=state.acknowledged,

@@ -1,1 +1,1 @@
-"""Watchers follow sources: `base` says what one is, `follow` repeats it, one module per type of source does the reading."""
+"""Watchers follow sources: `base` says what one is, `follow` repeats it, the others read one type of source each."""

@@ -62,5 +62,5 @@ class Watcher(Protocol):
         ...
 
     def close(self) -> None:
-        """End every fetch that is under way at once, and hold no connection any more. May be called twice, any thread."""
+        """End every fetch under way at once, and hold no connection any more. May be called twice, by any thread."""
         ...

@@ -19,4 +19,4 @@ WATCHERS = {
 def create_watcher(name: str, options: SourceOptions, *, status: Status) -> Watcher:
     """Return the watcher of a configured source. Connects to nothing yet."""
     module, _, attribute = WATCHERS[options.type].partition(":")
-    return cast(Watcher, getattr(import_module(module), attribute)(name, options, status=status))
+    return cast("Watcher", getattr(import_module(module), attribute)(name, options, status=status))

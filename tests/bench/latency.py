@@ -55,7 +55,9 @@ def measure_signal(folder: Path, consul: ConsulServer, *, writes: int, rounds: i
 
 
 def _write(consul: ConsulServer, primary: HupPrimary, writes: int) -> Iterator[float]:
-    wait_until(lambda: all(text is not None for text in primary.reads()[-1].files.values()) or consul.put(_KEY, "1"))
+    # Until both tools' first file is there and has been read, nothing is counted.
+    consul.put(_KEY, "1")
+    wait_until(lambda: primary.reads()[-1].files["value"] == "1")
     for number in range(100, 100 + writes):
         pause(_BETWEEN_SECONDS)
         text = f"{number}"

@@ -1,4 +1,4 @@
-"""A watcher whose data the test sets, with the semantics of the protocol: it blocks, wakes, fails and closes on demand."""
+"""A watcher whose data the test sets, with the semantics of the protocol: it blocks, fails and closes on demand."""
 
 from __future__ import annotations
 
@@ -70,12 +70,11 @@ class ScriptedWatcher:
                 raise SourceUnavailableError(message)
             for path in ("*", *(dependency.path for dependency in dependencies)):
                 if path in self._errors:
-                    raise self._errors[path]()
+                    make_error = self._errors[path]
+                    raise make_error()
             if after == self._version:
                 return Snapshot(after, {}, self.again_in_seconds)
-            readings = {
-                dependency: self._values.get(dependency.path, Reading(None)) for dependency in dependencies
-            }
+            readings = {dependency: self._values.get(dependency.path, Reading(None)) for dependency in dependencies}
             return Snapshot(self._version, readings, self.again_in_seconds)
 
     def close(self) -> None:

@@ -146,7 +146,7 @@ def test_process_that_was_replaced_is_not_found_by_the_old_pid(tmp_path: Path) -
         located = finder.locate()
         assert finder.find(located).pid == one.pid
         path.write_text(str(two.pid))
-        with pytest.raises(PrimaryNotFoundError, match="was replaced by .* while it was looked up"):
+        with pytest.raises(PrimaryNotFoundError, match=r"was replaced by .* while it was looked up"):
             finder.find(located)
 
 
