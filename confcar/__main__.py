@@ -9,30 +9,60 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import TextIO
+
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+_BROKEN_PIPE = 128 + 13  # as a program that SIGPIPE ends
+_UNEXPECTED = 1
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     gc.disable()
-    if sys.argv[1:2] == ["healthcheck"] and not {"-h", "--help"} & set(sys.argv):
+    _open_standard_streams()
+    try:
+        code = _run(sys.argv[1:])
+    except BrokenPipeError:
+        # The reader of a pipe has left (`confcar render | head`): nothing more to say, and no traceback about it.
+        code = _BROKEN_PIPE
+    for stream in (sys.stdout, sys.stderr):
+        code = _flushed(stream, code)
+    # Threads that are left are in nobody's way, and tearing down all modules takes longer than most commands.
+    os._exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["healthcheck"] and not {"-h", "--help"} & set(arguments):
         from confcar.cli.healthcheck import main as healthcheck
 
-        _leave(healthcheck(sys.argv[2:], os.environ))
+        return healthcheck(arguments[1:], os.environ)
     from confcar.cli.app import main as command_line
 
     gc.freeze()
     gc.enable()
-    _leave(command_line(sys.argv[1:]))
+    return command_line(arguments)
 
 
-def _leave(code: int) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            # The reader of a pipe has left (`confcar render | head`): nothing more to say, and no traceback about it.
-            code = code or 0
-    os._exit(code)
+def _flushed(stream: TextIO, code: int) -> int:
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        return code or _BROKEN_PIPE
+    except OSError as error:
+        if stream is sys.stdout:
+            sys.stderr.write(f"confcar: cannot write the output: {error.strerror}\n")
+        return code or _UNEXPECTED
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed: else the next file or socket would become the output."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= _STANDARD_ERROR:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(_STANDARD_OUTPUT, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(_STANDARD_ERROR, "w", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ logged on purpose; the redactor is the last net under that, for library messages
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import IO, Literal
 
@@ -38,8 +40,8 @@ class Redactor:
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these from now on, and each of their longer lines; values below MASKED_FROM_LENGTH are left out."""
         lines = {line.strip() for secret in secrets for line in (secret, *secret.splitlines())}
-        # Libraries quote what they complain about: a value with quotes or line breaks in it then looks like this.
-        quoted = {form for line in lines for form in (repr(line)[1:-1], json.dumps(line)[1:-1])}
+        # A value with quotes or line breaks in it looks like this where libraries complain about it, and in JSON files.
+        quoted = {form for line in lines for form in (repr(line)[1:-1], *_as_json(line))}
         found = {line for line in lines | quoted if len(line) >= MASKED_FROM_LENGTH}
         with self._lock:
             if not found <= self._secrets:
@@ -81,6 +83,10 @@ class Redactor:
         return value if isinstance(value, int | float) and masked == text else masked
 
 
+def _as_json(text: str) -> tuple[str, str]:
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+
+
 def secret_strings(value: object) -> Iterable[str]:
     """Yield every string within a JSON-like value; numbers as their text, keys of mappings not at all."""
     if isinstance(value, str):
@@ -97,6 +103,23 @@ def secret_strings(value: object) -> Iterable[str]:
         yield str(value)
 
 
+def outline(error: BaseException | None) -> str:
+    """Return class and frames of an unexpected error and of what led to it; never its text, which may hold values."""
+    lines: list[str] = []
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        number = (
+            f" {errno.errorcode.get(error.errno, error.errno)}" if isinstance(error, OSError) and error.errno else ""
+        )
+        lines.append(f"{'after ' if lines else ''}{type(error).__module__}.{type(error).__qualname__}{number}")
+        lines += [
+            f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(lines)
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
@@ -105,7 +128,7 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extra = getattr(record, _FIELDS, {})
         if record.exc_info and "error" not in extra:
-            extra = {**extra, "traceback": self.formatException(record.exc_info)}
+            extra = {**extra, "traceback": outline(record.exc_info[1])}
         # Before they are quoted: a secret that holds a quote or a line break would not be recognised afterwards.
         masked = {key: self._redactor.mask_values(value) for key, value in extra.items()}
         return self.line(record, self._redactor.mask(record.getMessage()), masked)

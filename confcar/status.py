@@ -15,15 +15,15 @@ from typing import Literal
 from confcar.model import Missing
 
 BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
-"""waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the check
-refused the newest render. failed: rendering or publishing failed, or a reload is being tried again."""
+"""waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the
+check refused the newest render. failed: rendering or publishing failed. What the primary was told of it is `reload`."""
 
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. *up* is None before the first answer or failure; *details* are numbers of the source's own kind, by name."""
+    """One source. *up* is None before the first answer or failure; *details* are numbers of its own kind, by name."""
 
     type: str
     up: bool | None = None

@@ -65,7 +65,8 @@ class _Copied:
         )
         connections = GaugeMetricFamily("confcar_source_connections", "Open connections.", labels=("source",))
         for name, source in self._copy.sources.items():
-            up.add_metric((name,), float(bool(source.up)))
+            if source.up is not None:  # a source that nobody reads is not down
+                up.add_metric((name,), float(source.up))
             connections.add_metric((name,), source.connections)
             if source.last_success is not None:
                 success.add_metric((name,), source.last_success)

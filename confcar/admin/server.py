@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import os
 import socket
 import socketserver
@@ -20,11 +21,15 @@ from typing import ClassVar
 
 from confcar.admin.documents import readiness, status_document
 from confcar.errors import ConfigError
+from confcar.log import fields
 from confcar.status import Status
 
 # A probe or a scraper holds a connection for a moment; more than this is somebody else.
 MAX_CONNECTIONS = 32
 _IDLE_SECONDS = 15.0
+_JOIN_SECONDS = 1.0
+_TEXT = "text/plain; charset=utf-8"
+_log = logging.getLogger(__name__)
 
 Answer = tuple[int, str, bytes]
 
@@ -40,9 +45,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         route = self.routes.get(self.path.partition("?")[0])
         if route is None:
             known = ", ".join(sorted(self.routes))
-            self._answer(404, "text/plain; charset=utf-8", f"not found; there is {known}\n".encode())
-        else:
-            self._answer(*route())
+            self._answer(404, _TEXT, f"not found; there is {known}\n".encode())
+            return
+        try:
+            answer = route()
+        except Exception:  # noqa: BLE001 - a bug in one page must be seen by who asks, and end nothing
+            _log.exception("unexpected error in the admin listener", extra=fields(path=self.path.partition("?")[0]))
+            answer = (500, _TEXT, b"unexpected error, see the log\n")
+        self._answer(*answer)
 
     do_HEAD = do_GET  # noqa: N815 - named by the standard library
 
@@ -73,10 +83,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address, _Handler)  # type: ignore[arg-type]  # typed for TCP only; the base class takes any address
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._slots.release()
+            raise
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
@@ -120,13 +134,11 @@ class AdminServer:
 
     def close(self) -> None:
         """Stop listening. Connections under way end by themselves."""
-        # Closing the socket is not seen by the selector that sleeps on it: a connection of our own wakes it.
-        waker = threading.Thread(target=self._server.shutdown, daemon=True)
-        waker.start()
-        with suppress(OSError), socket.socket(self._server.address_family, socket.SOCK_STREAM) as sock:
-            sock.settimeout(0.5)
-            sock.connect(self._server.server_address)
-        waker.join(timeout=2.0)
+        # The selector that sleeps on the socket would not see it closed; shut down, it counts as ready from now on.
+        with suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)
+        self._server.shutdown()
+        self._thread.join(_JOIN_SECONDS)
         self._server.server_close()
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)
@@ -155,17 +167,15 @@ def _remove_stale_socket(path: Path) -> None:
 
 
 def _routes(status: Status, version: str) -> dict[str, Callable[[], Answer]]:
-    text = "text/plain; charset=utf-8"
-
     def healthz() -> Answer:
         late = status.copy().late
         if late:
-            return 503, text, ("".join(f"{loop}: does not move\n" for loop in late)).encode()
-        return 200, text, b"ok\n"
+            return 503, _TEXT, ("".join(f"{loop}: does not move\n" for loop in late)).encode()
+        return 200, _TEXT, b"ok\n"
 
     def readyz() -> Answer:
         is_ready, reasons = readiness(status.copy())
-        return (200 if is_ready else 503), text, ("".join(f"{line}\n" for line in reasons) or "ok\n").encode()
+        return (200 if is_ready else 503), _TEXT, ("".join(f"{line}\n" for line in reasons) or "ok\n").encode()
 
     def document() -> Answer:
         body = json.dumps(status_document(status.copy(), version), indent=2, ensure_ascii=False) + "\n"

@@ -5,6 +5,7 @@ Nothing but the command line itself is imported until a command runs.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ import typer
 import confcar
 from confcar.config.types import parse_duration
 from confcar.errors import ConfcarError, ConfigError
+from confcar.log import outline
+
+_OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 app = typer.Typer(
     name="confcar",
@@ -28,11 +32,12 @@ app = typer.Typer(
 )
 
 
-def _duration(text: str) -> float:
+def _check_duration(text: str) -> str:
     try:
-        return parse_duration(text)
+        parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    return text
 
 
 ConfigOption = Annotated[
@@ -52,9 +57,13 @@ BundleOption = Annotated[
     ),
 ]
 TimeoutOption = Annotated[
-    float,
+    str,
     typer.Option(
-        "--timeout", envvar="CONFCAR_TIMEOUT", parser=_duration, help="How long to wait for data.", metavar="DURATION"
+        "--timeout",
+        envvar="CONFCAR_TIMEOUT",
+        callback=_check_duration,
+        help="How long to wait for data.",
+        metavar="DURATION",
     ),
 ]
 SecretsOption = Annotated[
@@ -89,7 +98,7 @@ def run(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:  # type: ignore[assignment]  # parsed by _duration
+def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:
     """Publish everything once, never reload, and exit: the init container.
 
     Example: confcar once --timeout 2m
@@ -97,7 +106,7 @@ def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:  #
     from confcar.cli.context import load_context
     from confcar.daemon.life import once as live
 
-    live(load_context(config), timeout_seconds=timeout)
+    live(load_context(config), timeout_seconds=parse_duration(timeout))
 
 
 @app.command()
@@ -105,7 +114,7 @@ def check(
     config: ConfigOption = None,
     *,
     live: Annotated[bool, typer.Option("--live", envvar="CONFCAR_LIVE", help="Also log in and read all data.")] = False,
-    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+    timeout: TimeoutOption = "30s",
 ) -> None:
     """Check the config and the templates, offline; with --live also the sources.
 
@@ -113,7 +122,7 @@ def check(
     """
     from confcar.cli.inspect import check as inspect
 
-    inspect(config, is_live=live, timeout_seconds=timeout)
+    inspect(config, is_live=live, timeout_seconds=parse_duration(timeout))
 
 
 @app.command()
@@ -122,7 +131,7 @@ def render(
     *,
     bundle: BundleOption = None,
     show_secrets: SecretsOption = False,
-    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+    timeout: TimeoutOption = "30s",
 ) -> None:
     """Print what would be written, secrets masked; writes nothing.
 
@@ -130,7 +139,7 @@ def render(
     """
     from confcar.cli.inspect import render as inspect
 
-    inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=timeout)
+    inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=parse_duration(timeout))
 
 
 @app.command()
@@ -139,7 +148,7 @@ def diff(
     *,
     bundle: BundleOption = None,
     show_secrets: SecretsOption = False,
-    timeout: TimeoutOption = "30s",  # type: ignore[assignment]  # parsed by _duration
+    timeout: TimeoutOption = "30s",
 ) -> None:
     """Print a unified diff of what is published against what would be, secrets masked; writes nothing.
 
@@ -147,7 +156,7 @@ def diff(
     """
     from confcar.cli.inspect import diff as inspect
 
-    if inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=timeout):
+    if inspect(config, bundles=bundle, shows_secrets=show_secrets, timeout_seconds=parse_duration(timeout)):
         raise typer.Exit(10)
 
 
@@ -196,7 +205,11 @@ def demo(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; errors are printed, never raised."""
+    """Run one command line and return its exit code; errors are printed, never raised.
+
+    Raises:
+        BrokenPipeError: Who read the output has left.
+    """
     try:
         command: Callable[..., Any] = typer.main.get_command(app)
         code = command(list(arguments), prog_name="confcar", standalone_mode=False)
@@ -208,8 +221,21 @@ def main(arguments: Sequence[str]) -> int:
         print(f"confcar: {error}", file=sys.stderr)
         return error.exit_code
     except typer.TyperException as error:
-        print(f"confcar: {str(error).rstrip('.')}; see confcar --help", file=sys.stderr)
+        print(f"confcar: {error.format_message().rstrip('.')}; see confcar --help", file=sys.stderr)
         return 2
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         return 130
+    except SystemExit as error:
+        # The command line's library turns a broken pipe into this.
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where its text, which may hold values, can be kept back
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS:
+            print(f"confcar: cannot write the output: {error.strerror}", file=sys.stderr)
+        else:
+            print(f"confcar: unexpected error, please report it:\n{outline(error)}", file=sys.stderr)
+        return 1
     return code if isinstance(code, int) else 0

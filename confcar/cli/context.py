@@ -16,7 +16,8 @@ from confcar.status import Status
 def load_context(config: Path | None, *, quiet: bool = False) -> Context:
     """Return the context of the config at *config*, or of the one that is found where that is None.
 
-    With *quiet* only warnings and errors are logged: the command's result is what it prints.
+    With *quiet* only warnings and errors are logged unless the config asks for more or less: the command's result is
+    what it prints.
 
     Raises:
         ConfigError: The config is not found or wrong.
@@ -24,9 +25,7 @@ def load_context(config: Path | None, *, quiet: bool = False) -> Context:
     loaded = load(find_config(config, os.environ), environ=os.environ)
     redactor = log.Redactor()
     level = loaded.settings.log.level
-    log.configure(
-        redactor, level="warning" if quiet and level != "debug" else level, format_=loaded.settings.log.format
-    )
+    log.configure(redactor, level="warning" if quiet and level == "info" else level, format_=loaded.settings.log.format)
     for warning in loaded.warnings:
         logging.getLogger("confcar").warning(warning)
     return Context(loaded, dict(os.environ), Status(), redactor)

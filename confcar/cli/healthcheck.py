@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _DEFAULT_LISTEN = "127.0.0.1:9797"
+_VARIABLE = "CONFCAR_ADMIN__LISTEN"
 _TIMEOUT_SECONDS = 3.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked on loopback, not bound
 _TRUE = {"1", "true", "yes", "on"}
@@ -27,8 +28,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             is_ready_asked = True
         elif argument in {"-c", "--config"} and rest:
             config = Path(rest.pop(0))
-        elif argument.startswith("--config="):
-            config = Path(argument.removeprefix("--config="))
+        elif argument.startswith(("--config=", "-c")) and argument != "-c":
+            config = Path(argument.removeprefix("--config=").removeprefix("-c"))
         else:
             print(f"healthcheck knows --ready and --config FILE, not {argument}", file=sys.stderr)
             return 2
@@ -43,32 +44,48 @@ def ask(config: Path | None, *, is_ready_asked: bool, environ: Mapping[str, str]
         return 1
     try:
         status, body = _get(listen, "/readyz" if is_ready_asked else "/healthz")
-    except (OSError, ValueError) as error:
-        print(f"no answer from {listen}: {error}", file=sys.stderr)
+    except (OSError, ValueError, IndexError) as error:
+        why = error if isinstance(error, OSError) else "it is not confcar that answers, or too many ask at once"
+        print(f"no answer from {listen}: {why}", file=sys.stderr)
         return 1
     print(body.strip())
     return 0 if status == 200 else 1  # noqa: PLR2004 - HTTP's OK
 
 
 def _listen(config: Path | None, environ: Mapping[str, str]) -> str:
-    if listen := environ.get("CONFCAR_ADMIN__LISTEN"):
+    # In any case, as the config takes its variables.
+    listen = next((value for name, value in environ.items() if name.upper() == _VARIABLE), None)
+    if listen is None:
+        listen = _configured(config, environ)
+    path = listen.removeprefix("unix:")
+    if path == listen or Path(path).is_absolute():
         return listen
+    return f"unix:{_directory(config, environ) / path}"
+
+
+def _configured(config: Path | None, environ: Mapping[str, str]) -> str:
     from confcar.config.document import read_document
     from confcar.config.expand import ExpansionError, expand
     from confcar.config.find import find_config
     from confcar.errors import ConfigError
 
     try:
-        path = find_config(config, environ)
-        admin = read_document(path).data.get("admin")
-        text = admin.get("listen") if isinstance(admin, dict) else None
-        listen = expand(text, environ) if isinstance(text, str) else _DEFAULT_LISTEN
+        admin = read_document(find_config(config, environ)).data.get("admin")
+        listen = admin.get("listen") if isinstance(admin, dict) else None
+        return expand(listen, environ) if isinstance(listen, str) else _DEFAULT_LISTEN
     except (ConfigError, ExpansionError):
         # A config that was broken after the start says nothing about the sidecar, which still has the old one.
         return _DEFAULT_LISTEN
-    if listen.startswith("unix:"):
-        return f"unix:{path.absolute().parent / listen.removeprefix('unix:')}"
-    return listen
+
+
+def _directory(config: Path | None, environ: Mapping[str, str]) -> Path:
+    from confcar.config.find import find_config
+    from confcar.errors import ConfigError
+
+    try:
+        return find_config(config, environ).absolute().parent
+    except ConfigError:
+        return Path.cwd()
 
 
 def _get(listen: str, path: str) -> tuple[int, str]:

@@ -106,7 +106,7 @@ def _chosen(context: Context, bundles: Sequence[str] | None) -> tuple[str, ...]:
     unknown = [name for name in bundles or () if name not in known]
     if unknown:
         raise ConfigError(f"--bundle {unknown[0]}: no such bundle; there is {', '.join(known)}")
-    return tuple(bundles or known)
+    return tuple(dict.fromkeys(bundles or known))
 
 
 def _end_with(errors: Sequence[tuple[str, ConfcarError]]) -> None:

@@ -7,7 +7,6 @@ known any more, so its lines are shown only where they can be proven to hold non
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 
 from confcar.log import MASK, Redactor
@@ -37,33 +36,41 @@ def unified_diff(
         is_secret: Whether either version was made from secrets.
     """
     old, new = shown(before, None).splitlines(keepends=True), shown(after, None).splitlines(keepends=True)
-    patterns = _patterns(new, redactor) if redactor is not None and is_secret else None
+    shapes = _shapes(new, redactor) if redactor is not None and is_secret else None
     common = set(new)
     for number, line in enumerate(difflib.unified_diff(old, new, f"published/{name}", f"rendered/{name}")):
         text = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
         is_header = number < 2 or line.startswith("@@")  # noqa: PLR2004 - the two lines that name the files
         if is_header or redactor is None:
             yield text
-        elif patterns is not None and line.startswith("-") and line[1:] not in common:
-            yield "-" + _older_line(line[1:], patterns)
+        elif shapes is not None and line.startswith("-") and line[1:] not in common:
+            yield "-" + _older_line(line[1:], shapes)
         else:
             yield text[0] + redactor.mask(text[1:])
 
 
-def _patterns(lines: list[str], redactor: Redactor) -> list[tuple[re.Pattern[str], str]]:
-    """Return what the masked lines of the new version look like: an old secret stands where a new one stands."""
-    patterns = []
-    for line in lines:
-        masked = redactor.mask(line)
-        if MASK in masked:
-            parts = [re.escape(part) for part in masked.rstrip("\n").split(MASK)]
-            patterns.append((re.compile("(?s)" + ".*".join(parts)), masked.rstrip("\n")))
-    return patterns
+def _shapes(lines: list[str], redactor: Redactor) -> list[list[str]]:
+    """Return what stands around the secrets in the lines of the new version: old ones stood where new ones stand."""
+    masked = (redactor.mask(line.rstrip("\n")) for line in lines)
+    return [line.split(MASK) for line in masked if MASK in line]
 
 
-def _older_line(line: str, patterns: list[tuple[re.Pattern[str], str]]) -> str:
+def _older_line(line: str, shapes: list[list[str]]) -> str:
     text = line.rstrip("\n")
-    for pattern, masked in patterns:
-        if pattern.fullmatch(text):
-            return masked + "\n"
-    return (text if not text.strip() else _HIDDEN) + "\n"
+    if not text.strip():
+        return text + "\n"
+    return next((MASK.join(shape) for shape in shapes if _has_shape(text, shape)), _HIDDEN) + "\n"
+
+
+def _has_shape(text: str, shape: list[str]) -> bool:
+    """Return whether *text* is the parts of *shape* in order with anything between them. Takes linear time."""
+    first, *middle, last = shape
+    if not (text.startswith(first) and text.endswith(last) and len(text) >= len(first) + len(last)):
+        return False
+    start, end = len(first), len(text) - len(last)
+    for part in middle:
+        start = text.find(part, start, end)
+        if start < 0:
+            return False
+        start += len(part)
+    return True

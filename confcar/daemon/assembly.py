@@ -11,17 +11,18 @@ from confcar.config.load import Config
 from confcar.log import Redactor
 from confcar.model import CONFIG_FOLDER
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
-from confcar.pipeline.reloading import OwedReload
 from confcar.pipeline.checking import Check
+from confcar.pipeline.reloading import OwedReload
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader
+from confcar.reloaders.command import DEFAULT_TIMEOUT_SECONDS
 from confcar.reloaders.delivery import Delivery
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
 from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.file import ConfigFolderWatcher
-from confcar.watchers.follow import Following
+from confcar.watchers.following import Following
 from confcar.watchers.registry import create_watcher
 
 
@@ -92,6 +93,7 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
         publisher=publisher,
         following=sources.following,
         owed=owed,
+        limit_seconds=_limit_seconds(options),
     )
     return BundlePipeline(
         name,
@@ -100,3 +102,12 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
         quiet_seconds=options.wait.quiet_seconds,
         max_seconds=options.wait.max_seconds,
     )
+
+
+def _limit_seconds(options: BundleOptions) -> float:
+    """Return how long check and reload may take together by their own time limits."""
+    steps = (
+        step.http.timeout_seconds if step.http else step.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
+        for step in options.reload
+    )
+    return sum(steps, options.check.timeout_seconds if options.check else 0.0)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import confcar
 from confcar.daemon.assembly import Context, create_pipeline, create_sources
-from confcar.errors import LockedError, PublishError
+from confcar.daemon.signals import Signals
+from confcar.errors import ConfigError
 from confcar.log import fields
 from confcar.pipeline.bundle import BundlePipeline
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# How long a bundle may take to end after a stop, or after the end of the reload that was under way.
+_END_SECONDS = 0.8
+_LOOK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -27,26 +28,24 @@ def run(context: Context) -> None:
 
     Raises:
         LockedError: Another confcar has one of the directories.
-        ConfigError: The admin address cannot be bound.
+        ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
     settings = context.config.settings
-    stopped = threading.Event()
-    with _stopping_on_signals(stopped), _pid_file(settings.pid_file):
-        sources = create_sources(context)
-        pipelines = [create_pipeline(context, sources, name, reloads=True) for name in settings.bundles]
-        _open_all(pipelines)
-        with _admin(context):
-            _log.info("started", extra=fields(version=confcar.__version__, config=str(context.config.path)))
-            threads = _start(pipelines, lambda pipeline: pipeline.run())
-            try:
-                stopped.wait()
-            finally:
+    with Signals() as signals:
+        bundles = _Bundles(context, reloads=True)
+        try:
+            for pipeline in bundles.pipelines:
+                pipeline.open()
+            with _pid_file(settings.pid_file), _admin(context):
+                _log.info("started", extra=fields(version=confcar.__version__, config=str(context.config.path)))
+                bundles.start(lambda pipeline: pipeline.run())
+                signals.wait_for_stop()
                 _log.info("stopping")
-                for pipeline in pipelines:
-                    pipeline.stop()
-                sources.following.close()
-                for thread in threads:
-                    thread.join()
+                # Before the listener goes: it is asked until the last reload is over.
+                bundles.end()
+        except BaseException:
+            bundles.end()
+            raise
     _log.info("stopped")
 
 
@@ -59,68 +58,62 @@ def once(context: Context, *, timeout_seconds: float) -> None:
         MissingDataError: Data was still missing when the time was up.
     """
     deadline = time.monotonic() + timeout_seconds
-    stopped = threading.Event()
-    with _stopping_on_signals(stopped):
-        sources = create_sources(context)
-        pipelines = [create_pipeline(context, sources, name, reloads=False) for name in context.config.settings.bundles]
-        threads = _start(pipelines, lambda pipeline: pipeline.run(until_published=True, deadline=deadline))
-        _join_or_stop(threads, pipelines, stopped)
-        sources.following.close()
-    errors = [pipeline.outcome.error for pipeline in pipelines if pipeline.outcome.error is not None]
-    for pipeline in pipelines:
+    with Signals() as signals:
+        bundles = _Bundles(context, reloads=False)
+        try:
+            bundles.start(lambda pipeline: pipeline.run(until_published=True, deadline=deadline))
+            bundles.wait(signals)
+        finally:
+            bundles.end()
+    errors = []
+    for pipeline in bundles.pipelines:
         if pipeline.outcome.error is not None:
             _log.error("not published", extra=fields(bundle=pipeline.name, error=str(pipeline.outcome.error)))
+            errors.append(pipeline.outcome.error)
     if errors:
         raise min(errors, key=lambda error: error.exit_code)
 
 
-def _open_all(pipelines: Sequence[BundlePipeline]) -> None:
-    for pipeline in pipelines:
-        try:
-            pipeline.open()
-        except LockedError:
-            raise
-        except PublishError as error:
-            # Not ours to give up on: the volume may be mounted late. The bundle's own thread tries again.
-            _log.error("cannot open the directory yet", extra=fields(bundle=pipeline.name, error=str(error)))
+class _Bundles:
+    """All bundles, each with its thread, and the sources under them."""
 
+    def __init__(self, context: Context, *, reloads: bool) -> None:
+        self._sources = create_sources(context)
+        self.pipelines = [
+            create_pipeline(context, self._sources, name, reloads=reloads) for name in context.config.settings.bundles
+        ]
+        self._threads: list[threading.Thread] = []
 
-def _start(pipelines: Sequence[BundlePipeline], body: Callable[[BundlePipeline], None]) -> list[threading.Thread]:
-    threads = [
-        threading.Thread(target=body, args=(pipeline,), name=f"confcar-bundle-{pipeline.name}", daemon=True)
-        for pipeline in pipelines
-    ]
-    for thread in threads:
-        thread.start()
-    return threads
+    def start(self, body: Callable[[BundlePipeline], None]) -> None:
+        """Give each bundle its thread."""
+        for pipeline in self.pipelines:
+            name = f"confcar-bundle-{pipeline.name}"
+            thread = threading.Thread(target=body, args=(pipeline,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
+    def wait(self, signals: Signals) -> None:
+        """Block until every bundle has ended, or a stop is asked for."""
+        for thread in self._threads:
+            while thread.is_alive() and not signals.wait_for_stop(0.0):
+                thread.join(2 * _LOOK_SECONDS)
 
-def _join_or_stop(
-    threads: Sequence[threading.Thread], pipelines: Sequence[BundlePipeline], stopped: threading.Event
-) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(timeout=0.1)
-            if stopped.is_set():
-                for pipeline in pipelines:
-                    pipeline.stop()
+    def end(self) -> None:
+        """Stop everything. Waits for reloads that are under way, and only a moment for anything else.
 
-
-@contextmanager
-def _stopping_on_signals(stopped: threading.Event) -> Iterator[None]:
-    """Set *stopped* on the first SIGTERM or SIGINT and end the process on the second."""
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if stopped.is_set():
-            os._exit(128 + number)
-        stopped.set()
-
-    before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        A check that hangs is left behind: what it was to accept is not published.
+        """
+        for pipeline in self.pipelines:
+            pipeline.stop()
+        self._sources.following.close()
+        until = time.monotonic() + _END_SECONDS
+        for pipeline, thread in zip(self.pipelines, self._threads, strict=False):
+            while thread.is_alive() and time.monotonic() < until:
+                thread.join(_LOOK_SECONDS)
+                if pipeline.is_reloading:
+                    until = time.monotonic() + _END_SECONDS
+        for pipeline in self.pipelines[len(self._threads) :]:
+            pipeline.close()
 
 
 @contextmanager
@@ -128,14 +121,18 @@ def _pid_file(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
+    own = f"{os.getpid()}\n"
     try:
-        path.write_text(f"{os.getpid()}\n")
+        path.write_text(own)
     except OSError as error:
-        raise PublishError(f"cannot write pid_file {path}: {error.strerror}") from error
+        raise ConfigError(f"pid_file: cannot write {path}: {error.strerror}") from error
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # Another confcar may have written its own there since.
+        with suppress(OSError):
+            if path.read_text() == own:
+                path.unlink()
 
 
 @contextmanager

@@ -43,15 +43,15 @@ def compile_templates(context: Context) -> list[ConfcarError]:
 
 
 def preview(context: Context, bundles: Sequence[str], *, timeout_seconds: float) -> Iterator[Preview]:
-    """Yield each of *bundles* as it would be published now; waits for its data until the time is up."""
+    """Yield each of *bundles* as it would be published now.
+
+    Waits until the time is up for sources that do not answer, but not for data that they say is not there.
+    """
     deadline = time.monotonic() + timeout_seconds
     with _sources(context) as sources:
-        waiting = [(name, *_start(context, sources, name)) for name in bundles]
-        for name, collector, inbox in waiting:
-            try:
-                yield Preview(name, _wait_for_files(collector, inbox, deadline))
-            except ConfcarError as error:
-                yield Preview(name, error=error.cause if isinstance(error, PendingError) else error)
+        # All begin before the first is waited for: they share the time.
+        for each in [_Waiting(context, sources, name) for name in bundles]:
+            yield each.preview(deadline)
 
 
 def published(context: Context, bundle: str) -> dict[str, PublishedFile]:
@@ -68,18 +68,29 @@ def _sources(context: Context) -> Iterator[Sources]:
         sources.following.close()
 
 
-def _start(context: Context, sources: Sources, name: str) -> tuple[Collector, Inbox]:
-    inbox = Inbox()
-    renderer = create_renderer(context, sources, context.config.settings.bundles[name])
-    return Collector(name, renderer, sources.following, inbox), inbox
+class _Waiting:
+    """One bundle whose data is being collected."""
 
-
-def _wait_for_files(collector: Collector, inbox: Inbox, deadline: float) -> tuple[RenderedFile, ...]:
-    collector.start()
-    while True:
-        inbox.wait(deadline)
+    def __init__(self, context: Context, sources: Sources, name: str) -> None:
+        self._name = name
+        self._inbox = Inbox()
+        renderer = create_renderer(context, sources, context.config.settings.bundles[name])
+        self._collector = Collector(name, renderer, sources.following, self._inbox)
+        self._fault: ConfcarError | None = None
         try:
-            return collector.render().files
-        except PendingError as error:
-            if error.is_final or time.monotonic() >= deadline:
-                raise
+            self._collector.start()
+        except ConfcarError as error:
+            self._fault = error
+
+    def preview(self, deadline: float) -> Preview:
+        if self._fault is not None:
+            return Preview(self._name, error=self._fault)
+        while True:
+            try:
+                return Preview(self._name, self._collector.render().files)
+            except PendingError as error:
+                if error.is_final or error.is_absent or time.monotonic() >= deadline:
+                    return Preview(self._name, error=error.cause)
+            except ConfcarError as error:
+                return Preview(self._name, error=error)
+            self._inbox.wait(deadline)

@@ -7,30 +7,28 @@ that came to an end and never reloads.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from confcar.backoff import Backoff
-from confcar.errors import CheckRefusedError, ConfcarError, MissingDataError, PublishError
-from confcar.log import fields
+from confcar.errors import CheckRefusedError, ConfcarError, LockedError, MissingDataError, PublishError
 from confcar.model import Change
 from confcar.pipeline.checking import Check
 from confcar.pipeline.collecting import Collector, Follows, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.report import BundleReport
 from confcar.publishing.publisher import Publisher, Staged
 from confcar.rendering.renderer import Renderer, Rendering
-from confcar.status import CheckStatus, Status
+from confcar.status import Status
 
 _REFUSED_BACKOFF = (1.0, 300.0)
 _PUBLISH_BACKOFF = (1.0, 60.0)
+_UNWRITTEN_BACKOFF = (1.0, 60.0)
 # How much longer than its own time limits a pass may take before liveness doubts the thread.
 _BEAT_SECONDS = 600.0
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class BundleParts:
         publisher: Stages and publishes.
         following: Where the data comes from.
         owed: What the primary is owed; None where nobody is told: in `once`, and where the config names no reload.
+        limit_seconds: Sum of the time limits of the check and all reload steps.
     """
 
     directory: Path
@@ -52,6 +51,7 @@ class BundleParts:
     publisher: Publisher
     following: Follows
     owed: OwedReload | None
+    limit_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,58 +82,67 @@ class BundlePipeline:
     ) -> None:
         self.name = name
         self.outcome = Outcome(MissingDataError("nothing was rendered yet"), is_final=False)
+        self.is_reloading = False
+        """Whether the primary is being told, or that is being written down: not a moment to leave."""
         self._parts = parts
-        self._status = status
+        self._report = BundleReport(name, status)
         self._quiet_seconds = quiet_seconds
         self._max_seconds = max_seconds
         self._clock = clock
         self._inbox = Inbox(clock)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
-        self._retry_at: float | None = None
+        # The first pass needs no news: it takes the directory and begins to follow.
+        self._retry_at: float | None = clock()
         self._refused = Backoff(*_REFUSED_BACKOFF)
         self._unpublished = Backoff(*_PUBLISH_BACKOFF)
+        self._unwritten = Backoff(*_UNWRITTEN_BACKOFF)
         self._is_open = False
+        self._is_following = False
         self._has_succeeded = False
-        self._published: Change | None = None
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
 
+        A directory that cannot be used yet is not the end: the volume may be mounted late, and `run` tries again.
+
         Raises:
-            LockedError: Another confcar has it; final.
-            PublishError: It cannot be used now; `run` tries again.
+            LockedError: Another confcar has it.
         """
-        state = self._parts.publisher.open()
-        self._is_open = True
-        self._status.update_bundle(self.name, generation=state.current, published_at=state.published_at)
-        self._status.update_reload(self.name, acknowledged_generation=state.acknowledged)
-        if self._parts.owed is not None and state.current is not None and state.current != state.acknowledged:
-            change = Change(self.name, state.current, self._parts.directory, state.changed, state.published_at)
-            self._parts.owed.owe(change, changed_at=None, step=state.step)
+        try:
+            self._open()
+        except LockedError:
+            raise
+        except PublishError as error:
+            self._retry_at = self._clock() + self._unpublished.next_seconds()
+            self._failed(error)
 
     def run(self, *, until_published: bool = False, deadline: float | None = None) -> None:
         """Pass after pass until stopped, or with *until_published* until one pass came to an end.
 
         Args:
             until_published: Return as soon as the outcome of a pass is final.
-            deadline: Give up when the clock shows this; None: never.
+            deadline: Give up when the clock shows this; None: never. There is one pass in any case.
         """
+        due_in_seconds: float | None = None
         try:
-            if not self._prepare(opens=until_published):
-                return
-            while not self._inbox.is_stopped and not (until_published and self.outcome.is_final):
-                self._beat(deadline)
-                self._inbox.wait(self._next_appointment(deadline))
-                if self._inbox.is_stopped or (deadline is not None and self._clock() >= deadline):
-                    return
+            self._act()
+            while not self._is_over(until_published=until_published, deadline=deadline):
+                self._wait(deadline)
                 self._act()
+        except Exception as error:  # noqa: BLE001 - a thread that dies without a word would look like one that waits
+            self._failed(self._report.failed_unexpectedly(error))
+            due_in_seconds = 0.0  # liveness is to fail: nobody follows this bundle any more
         finally:
-            self._status.beat(f"bundle {self.name}", None)
-            self._parts.publisher.close()
+            self._report.beat(due_in_seconds)
+            self.close()
 
     def stop(self) -> None:
         """End the loop after the step that is under way."""
         self._inbox.stop()
+
+    def close(self) -> None:
+        """Give the directory back; `run` does so at its end."""
+        self._parts.publisher.close()
 
     def run_pass(self) -> None:
         """Bring what is on disk up to what the sources hold: render, stage, check, publish. Does not wait for data.
@@ -142,58 +151,82 @@ class BundlePipeline:
             PendingError: Data is missing.
             ConfcarError: A step failed; nothing was published.
         """
-        rendering = self._render()
         if not self._is_open:
-            self.open()
+            self._open()
+        if not self._is_following:
+            self._collector.start()
+            self._is_following = True
+        rendering = self._render()
         publisher = self._parts.publisher
         differing = publisher.compare(rendering.files)
         if differing or publisher.state.current is None:
             staged = publisher.stage(rendering.files, differing=differing)
             self._check(staged, rendering)
+            if self._inbox.is_stopped:
+                publisher.discard(staged)
+                return
             self._publish(staged)
         self._succeeded()
 
-    def _prepare(self, *, opens: bool) -> bool:
-        try:
-            if opens:
-                self.open()
-            self._collector.start()
-        except ConfcarError as error:
-            self._failed(error)
-            return False
-        return True
+    def _open(self) -> None:
+        state = self._parts.publisher.open()
+        self._is_open = True
+        self._report.opened(state)
+        if self._parts.owed is not None and state.current is not None and state.current != state.acknowledged:
+            change = Change(self.name, state.current, self._parts.directory, state.changed, state.published_at)
+            self._parts.owed.owe(change, changed_at=None, step=state.step)
 
-    def _beat(self, deadline: float | None) -> None:
-        until = self._next_appointment(deadline)
-        self._status.beat(f"bundle {self.name}", None if until is None else until - self._clock() + _BEAT_SECONDS)
+    def _is_over(self, *, until_published: bool, deadline: float | None) -> bool:
+        is_late = deadline is not None and self._clock() >= deadline
+        return self._inbox.is_stopped or is_late or (until_published and self.outcome.is_final)
 
-    def _next_appointment(self, deadline: float | None) -> float | None:
+    def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
-        return min((at for at in (self._retry_at, due_at, deadline) if at is not None), default=None)
+        until = min((at for at in (self._retry_at, due_at, deadline) if at is not None), default=None)
+        self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)
+        self._inbox.wait(until)
+
+    @property
+    def _busy_seconds(self) -> float:
+        return _BEAT_SECONDS + self._max_seconds + self._parts.limit_seconds
 
     def _act(self) -> None:
-        now = self._clock()
-        if self._inbox.has_news or (self._retry_at is not None and self._retry_at <= now):
+        self._report.beat(self._busy_seconds)
+        if self._inbox.has_news or (self._retry_at is not None and self._retry_at <= self._clock()):
             self._settle()
-            self._guarded_pass()
+            if not self._inbox.is_stopped:
+                self._guarded_pass()
+        self.is_reloading = True
+        try:
+            self._note_down(self._delivered())
+        finally:
+            self.is_reloading = False
+
+    def _delivered(self) -> OwedReload | None:
+        """Tell the primary what it is owed, where that is due, and return what was delivered."""
         owed = self._parts.owed
-        is_due = owed is not None and owed.due_at is not None and owed.due_at <= self._clock()
-        delivered = owed if is_due and not self._inbox.is_stopped else None
-        if delivered is not None:
-            delivered.deliver()
-        self._note_down(delivered)
+        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
+            return None
+        if not owed.is_instant:
+            # It may take its time; meanwhile board, log and state are to say what is published and owed.
+            self._note_down(None)
+        owed.deliver()
+        return owed
 
     def _note_down(self, delivered: OwedReload | None) -> None:
         """Log and write what a publish and a reload leave for after both, so that the primary hears of it sooner."""
-        if self._published is not None:
-            _log.info("published", extra=_published_fields(self._published))
-            self._published = None
+        self._report.catch_up()
         try:
+            if self._parts.owed is not None:
+                self._parts.owed.show()
             if delivered is not None:
                 delivered.conclude()
             self._parts.publisher.finish()
+            self._unwritten.reset()
         except PublishError as error:
-            _log.error("not written down", extra=fields(bundle=self.name, error=str(error)))
+            self._report.unwritten(error)
+            again_at = self._clock() + self._unwritten.next_seconds()
+            self._retry_at = again_at if self._retry_at is None else min(self._retry_at, again_at)
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
@@ -205,32 +238,36 @@ class BundlePipeline:
         try:
             self.run_pass()
         except PendingError as error:
-            self._pending(error)
+            self.outcome = Outcome(error.cause, is_final=error.is_final)
+            self._report.pending(error)
         except CheckRefusedError as error:
-            self._retry_at = self._clock() + self._refused.next_seconds()
-            self._failed(error)
+            self._failed(error, again=self._refused)
         except PublishError as error:
-            self._retry_at = self._clock() + self._unpublished.next_seconds()
-            self._failed(error)
+            self._failed(error, again=self._unpublished)
         except ConfcarError as error:
-            self._failed(error)
+            # Templates that do not compile may be on a volume that is not there yet; what fails on data waits for data.
+            self._failed(error, again=None if self._is_following else self._unpublished)
         except Exception as error:  # noqa: BLE001 - one bundle's bug must end neither the bundle nor the others
-            _log.exception("unexpected error in a bundle", extra=fields(bundle=self.name))
-            self._retry_at = self._clock() + self._unpublished.next_seconds()
-            self._failed(ConfcarError(f"unexpected {type(error).__name__}, see the log"))
+            self._failed(self._report.failed_unexpectedly(error), again=self._unpublished)
+
+    def _failed(self, error: ConfcarError, *, again: Backoff | None = None) -> None:
+        if again is not None:
+            self._retry_at = self._clock() + again.next_seconds()
+        self.outcome = Outcome(error)
+        self._report.failed(error)
 
     def _render(self) -> Rendering:
         started = self._clock()
-        result = "failed"
         try:
             rendering = self._collector.render()
-            result = "rendered"
-        except PendingError:
-            result = "pending"
+        except PendingError as error:
+            if error.missing:
+                self._report.rendered("pending", self._clock() - started)
             raise
-        finally:
-            self._status.set_gauge("render_duration_seconds", self.name, value=self._clock() - started)
-            self._status.count("render_total", self.name, result)
+        except Exception:
+            self._report.rendered("failed", self._clock() - started)
+            raise
+        self._report.rendered("rendered", self._clock() - started)
         return rendering
 
     def _check(self, staged: Staged, rendering: Rendering) -> None:
@@ -238,22 +275,16 @@ class BundlePipeline:
             is_checked = self._parts.check.run(staged.change, rendering.files)
         except CheckRefusedError as error:
             self._parts.publisher.discard(staged)
-            self._status.count("check_total", self.name, "refused")
-            refused = CheckStatus("refused", time.time(), str(error), error.output)
-            self._status.update_bundle(self.name, check=refused)
+            self._report.refused(error)
             raise
         if is_checked:
-            self._status.count("check_total", self.name, "accepted")
-            self._status.update_bundle(self.name, check=CheckStatus("accepted", time.time()))
+            self._report.accepted()
 
     def _publish(self, staged: Staged) -> None:
         owed = self._parts.owed
         change = self._parts.publisher.publish(staged, acknowledged=owed is None)
-        self._status.update_bundle(self.name, generation=change.generation, published_at=change.published_at)
-        self._published = change
-        if owed is None:
-            self._status.update_reload(self.name, acknowledged_generation=change.generation)
-        else:
+        self._report.published(change, is_acknowledged=owed is None)
+        if owed is not None:
             owed.owe(change, changed_at=self._collector.changed_at)
 
     def _succeeded(self) -> None:
@@ -262,36 +293,4 @@ class BundlePipeline:
         self.outcome = Outcome()
         self._refused.reset()
         self._unpublished.reset()
-        self._status.update_bundle(self.name, state="published", error=None, missing=())
-
-    def _pending(self, error: PendingError) -> None:
-        self.outcome = Outcome(error.cause, is_final=error.is_final)
-        if not error.missing:
-            return
-        if self._status.bundle(self.name).missing != error.missing:
-            first = error.missing[0]
-            _log.warning(
-                "waiting for data",
-                extra=fields(
-                    bundle=self.name,
-                    missing=len(error.missing),
-                    first=f"{first.function}({first.path!r}) from {first.source}: {first.reason}",
-                    at=f"{first.template}:{first.line}",
-                ),
-            )
-        self._status.update_bundle(self.name, state="pending", error=None, missing=error.missing)
-
-    def _failed(self, error: ConfcarError) -> None:
-        self.outcome = Outcome(error)
-        state: Literal["refused", "failed"] = "refused" if isinstance(error, CheckRefusedError) else "failed"
-        if self._status.bundle(self.name).error != str(error):
-            output = error.output if isinstance(error, CheckRefusedError) else None
-            _log.error(f"bundle {state}", extra=fields(bundle=self.name, error=str(error), output=output))
-        self._status.update_bundle(self.name, state=state, error=str(error), missing=())
-
-
-def _published_fields(change: Change) -> dict[str, dict[str, object]]:
-    shown = 20
-    more = len(change.changed) - shown
-    changed = [*change.changed[:shown], *([f"and {more} more"] if more > 0 else [])]
-    return fields(bundle=change.bundle, generation=change.generation, changed=changed)
+        self._report.succeeded()

@@ -29,13 +29,22 @@ class PendingError(ConfcarError):
         cause: Why, as the error to end with where waiting ends: a source's, or that the data is not there.
         missing: What the render asked for and did not get; empty while sources have not answered at all.
         is_final: Whether waiting cannot help: the source refused.
+        is_absent: Whether the sources confirmed that all of what is missing is not there now.
     """
 
-    def __init__(self, cause: ConfcarError, missing: tuple[Missing, ...] = (), *, is_final: bool = False) -> None:
+    def __init__(
+        self,
+        cause: ConfcarError,
+        missing: tuple[Missing, ...] = (),
+        *,
+        is_final: bool = False,
+        is_absent: bool = False,
+    ) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.missing = missing
         self.is_final = is_final
+        self.is_absent = is_absent
 
 
 class Follows(Protocol):
@@ -71,8 +80,6 @@ class Collector:
         """
         self._renderer.compile()
         self._follow()
-        if not self._renderer.dependencies:
-            self._inbox.note()
 
     def render(self) -> Rendering:
         """Return the files of all templates, rendering only those that a change touched. Never waits.
@@ -113,15 +120,19 @@ class Collector:
 
 
 def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
-    first = min(unanswered)
+    first = min(unanswered, key=repr)
     return SourceUnavailableError(f"source {first.source} has not answered yet: {first.kind}({first.path!r})")
 
 
 def _pending(missing: tuple[Missing, ...], view: View) -> PendingError:
-    errors = [answer.error for answer in view.values() if answer.reading is None and answer.error is not None]
+    asked = {(item.source, item.path) for item in missing}
+    # What else stands in the view may be read in a branch that was not taken: its errors are nobody's.
+    known = {each: answer for each, answer in view.items() if (each.source, each.path) in asked}
+    errors = [answer.error for answer in known.values() if answer.reading is None and answer.error is not None]
     denied = next((error for error in errors if isinstance(error, SourceDeniedError)), None)
     source = next((error for error in errors if isinstance(error, SourceError)), None)
     names = [f"{item.function}({item.path!r}) from {item.source}" for item in missing[:_NAMED_IN_MESSAGE]]
     more = f" and {len(missing) - len(names)} more" if len(missing) > len(names) else ""
     cause = denied or source or MissingDataError(f"missing: {', '.join(names)}{more}")
-    return PendingError(cause, missing, is_final=denied is not None)
+    is_absent = source is None and {(each.source, each.path) for each in known} == asked
+    return PendingError(cause, missing, is_final=denied is not None, is_absent=is_absent)

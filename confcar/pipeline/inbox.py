@@ -8,11 +8,18 @@ from collections.abc import Callable
 
 
 class Inbox:
-    """Remembers that something changed, when first and when last. Noted from any thread, waited for by one."""
+    """Remembers that something changed, when first and when last. Noted from any thread, waited for by one.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: Seconds.
+        condition: What to wait on; None for one of its own.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, condition: threading.Condition | None = None
+    ) -> None:
         self._clock = clock
-        self._noted = threading.Condition()
+        self._noted = condition or threading.Condition()
         self._first_at: float | None = None
         self._last_at = 0.0
         self._is_stopped = False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from confcar.backoff import Backoff
-from confcar.errors import ReloadError
+from confcar.errors import PublishError, ReloadError
 from confcar.log import fields
 from confcar.model import Change
 from confcar.status import Status
@@ -69,8 +69,14 @@ class OwedReload:
         self._step = 0
         self._changed_at: float | None = None
         self._error: ReloadError | None = None
+        self._is_shown = True
         self.due_at: float | None = None
         """When to call `deliver`, by the clock; None while nothing is owed."""
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether delivering takes no time worth speaking of: nothing but signals."""
+        return set(self._delivery.kinds) <= {"signal"}
 
     def owe(self, change: Change, *, changed_at: float | None, step: int = 0) -> None:
         """Owe the reload of *change* instead of whatever was owed before.
@@ -88,7 +94,13 @@ class OwedReload:
             self.due_at = min(self.due_at or self._clock(), self._clock() + self._splay_seconds)
         self._change, self._step = change, step
         self._backoff.reset()
-        self._status.update_reload(change.bundle, pending=True, attempts=0, last_error=None)
+        self._is_shown = False
+
+    def show(self) -> None:
+        """Show on the status board what is owed since the last call."""
+        if self._change is not None and not self._is_shown:
+            self._is_shown = True
+            self._status.update_reload(self._change.bundle, pending=True, attempts=0, last_error=None)
 
     def deliver(self) -> None:
         """Tell the primary what is owed; `conclude` notes what came of it. Never raises for what the primary does."""
@@ -98,6 +110,9 @@ class OwedReload:
             self._delivery.deliver(self._change, self._step, self._note_step)
         except ReloadError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001 - a bug in a reloader is tried again like any other failure
+            _log.exception("unexpected error in a reload", extra=fields(bundle=self._change.bundle))
+            self._error = ReloadError(f"unexpected {type(error).__name__} in the reload, see the log")
 
     def conclude(self) -> None:
         """Acknowledge what was delivered, or make the next appointment.
@@ -107,6 +122,7 @@ class OwedReload:
         """
         change = self._change
         assert change is not None, "nothing was delivered"
+        self.show()
         self._status.update_reload(change.bundle, attempts=self._status.bundle(change.bundle).reload.attempts + 1)
         if self._error is not None:
             self._failed(change, str(self._error))
@@ -119,7 +135,11 @@ class OwedReload:
         self._status.count("reload_total", self._change.bundle, self._delivery.kinds[step - 1], "success")
         self._step = step
         if step < len(self._delivery.kinds):
-            self._memory.note_step(self._change.generation, step)
+            try:
+                self._memory.note_step(self._change.generation, step)
+            except PublishError as error:
+                # Kept in memory: only after a crash would this step be made again.
+                _log.warning("reload step not written down", extra=fields(bundle=self._change.bundle, error=str(error)))
 
     def _failed(self, change: Change, error: str) -> None:
         delay = self._backoff.next_seconds()

@@ -24,7 +24,7 @@ from confcar.watchers.tasks import Task, TaskQueue
 # A killed client's blocking query holds its slot in Consul until the wait is over, so it is no longer than this.
 WAIT_SECONDS = 50.0
 _POLL_SECONDS = 1.0
-# Lets the bundles that wait for a change have the processor before this thread asks for the next one.
+# How long the bundles that wait for a change have the processor to themselves.
 _AFTER_CHANGE_SECONDS = 0.005
 # How much later than announced a loop may move before liveness doubts it.
 _BEAT_SLACK_SECONDS = 30.0
@@ -229,8 +229,11 @@ class Follower:
             if is_same_question:
                 self._failing -= set(task.stand_ins)
                 task.drop_stand_ins()
-            rest = _rest_seconds(task, snapshot, has_changed=bool(changed)) if is_same_question else 0.0
+            rest = _rest_seconds(task, snapshot) if is_same_question else 0.0
             task.due_at = self._clock() + rest
+        if changed:
+            # The bundles that wait for it have the processor first: the board can wait, their primaries do.
+            time.sleep(_AFTER_CHANGE_SECONDS)
         if failures and len(failures) == len(dependencies):
             self._status.source_failed(self._watcher.name, str(next(iter(failures.values()))))
         else:
@@ -277,9 +280,7 @@ class Follower:
             _log.warning("source failed", extra=fields(source=self._watcher.name, error=text))
 
 
-def _rest_seconds(task: Task, snapshot: Snapshot, *, has_changed: bool) -> float:
+def _rest_seconds(task: Task, snapshot: Snapshot) -> float:
     if snapshot.again_in_seconds is not None:
         return snapshot.again_in_seconds
-    if task.is_blocking:
-        return _AFTER_CHANGE_SECONDS if has_changed else 0.0
-    return _POLL_SECONDS
+    return 0.0 if task.is_blocking else _POLL_SECONDS

@@ -54,7 +54,7 @@ class Stage:
         self._catalog = SourceCatalog([(self.watcher.name, self.watcher.kinds)])
         self._running: list[tuple[BundlePipeline, threading.Thread]] = []
 
-    def bundle(
+    def bundle(  # noqa: PLR0913 - a config in short
         self,
         *contents: str,
         name: str = "web",
@@ -63,6 +63,7 @@ class Stage:
         primary: Primary | None = None,
         quiet: float = 0.02,
         templates: list[TemplateOptions] | None = None,
+        publisher: Publisher | None = None,
     ) -> BundlePipeline:
         """Return a bundle whose files are named 0, 1, ... after their templates; `command` is a shell's."""
         inline = [TemplateOptions(content=text, destination=str(number)) for number, text in enumerate(contents)]
@@ -73,7 +74,7 @@ class Stage:
             redactor=Redactor(),
             environ={},
         )
-        publisher = Publisher(name, self.folder / name, mode="swap", keep=2)
+        publisher = publisher or Publisher(name, self.folder / name, mode="swap", keep=2)
         options = CheckOptions(command=["sh", "-c", command]) if command else None
         owed = None if primary is None else OwedReload(primary, publisher, self.status)
         self.status.add_bundle(name, str(self.folder / name))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import pytest
 
 from confcar.config.bundles import TemplateOptions
-from confcar.errors import SourceDeniedError, SourceUnavailableError
+from confcar.errors import PrimaryNotFoundError, PublishError, SourceDeniedError, SourceUnavailableError
 from confcar.log import Redactor
+from confcar.publishing.publisher import Publisher
 from tests.unit.pipeline.stage import BrokenCheck, Primary, Stage
 from tests.waiting import wait_until
 
@@ -175,18 +177,35 @@ def test_an_unexpected_error_in_a_part_does_not_end_the_bundle(stage: Stage) -> 
 
 
 def test_an_unexpected_error_outside_of_the_pass_fails_liveness_and_says_so(stage: Stage) -> None:
-    class BrokenPrimary(Primary):
-        def deliver(self, change: object, step: int, on_step: object) -> None:
-            del change, step, on_step
-            raise SystemError
+    class BrokenPublisher(Publisher):
+        def finish(self) -> None:
+            raise KeyError("s3cret")  # noqa: EM101 - a value that a library quotes
 
     stage.watcher.set(name=b"a")
-    pipeline = stage.bundle(NAME, primary=BrokenPrimary())
-    pipeline.close = lambda: None  # type: ignore[method-assign]  # to be seen below that `run` calls it
-    stage.start(pipeline)
-    stage.wait_for_text("a")
-    wait_until(lambda: stage.seen().reload.last_error)
-    assert stage.seen().reload.last_error == "unexpected SystemError in the reload, see the log"
+    publisher = BrokenPublisher("web", stage.folder / "web", mode="swap", keep=2)
+    pipeline = stage.bundle(NAME, publisher=publisher)
+    stage.start(pipeline).join(5.0)
+    assert stage.seen().error == "unexpected KeyError in the bundle web, see the log"
+    assert pipeline.outcome.error is not None
+    assert pipeline.outcome.error.exit_code == 1
+    wait_until(lambda: stage.status.copy().late == ("bundle web",))
+
+
+def test_what_cannot_be_written_down_after_a_publish_is_tried_again(stage: Stage) -> None:
+    class FullPublisher(Publisher):
+        attempts = 0
+
+        def finish(self) -> None:
+            self.attempts += 1
+            if self.attempts == 2:  # the first finds nothing to do
+                raise PublishError("no space")  # noqa: EM101 - as short as it gets
+            super().finish()
+
+    stage.watcher.set(name=b"a")
+    publisher = FullPublisher("web", stage.folder / "web", mode="swap", keep=2)
+    stage.start(stage.bundle(NAME, publisher=publisher))
+    wait_until(lambda: publisher.attempts >= 3)
+    assert (stage.text(), stage.seen().state) == ("a", "published")
 
 
 def test_a_template_that_is_mounted_late_is_picked_up(stage: Stage) -> None:
@@ -199,8 +218,6 @@ def test_a_template_that_is_mounted_late_is_picked_up(stage: Stage) -> None:
 
 
 def test_a_failed_reload_is_tried_again(stage: Stage) -> None:
-    from confcar.errors import PrimaryNotFoundError
-
     primary = Primary(failures=[PrimaryNotFoundError("nobody"), PrimaryNotFoundError("nobody")])
     stage.watcher.set(name=b"a")
     stage.start(stage.bundle(NAME, primary=primary))
@@ -209,8 +226,6 @@ def test_a_failed_reload_is_tried_again(stage: Stage) -> None:
 
 
 def test_a_change_during_a_reload_is_published_after_it(stage: Stage) -> None:
-    import threading
-
     primary = Primary(hold=threading.Event())
     stage.watcher.set(name=b"a")
     stage.start(stage.bundle(NAME, primary=primary))
@@ -224,8 +239,6 @@ def test_a_change_during_a_reload_is_published_after_it(stage: Stage) -> None:
 
 
 def test_a_reload_owed_from_before_is_made_although_the_data_is_not_there(stage: Stage) -> None:
-    from confcar.errors import PrimaryNotFoundError
-
     stage.watcher.set(name=b"a")
     lost = stage.bundle(NAME, primary=Primary(failures=[PrimaryNotFoundError("nobody")] * 99))
     thread = stage.start(lost)
@@ -240,8 +253,6 @@ def test_a_reload_owed_from_before_is_made_although_the_data_is_not_there(stage:
 
 
 def test_a_reload_owed_from_before_is_shown_as_pending_at_once(stage: Stage) -> None:
-    from confcar.errors import PrimaryNotFoundError
-
     stage.watcher.set(name=b"a")
     lost = stage.bundle(NAME, primary=Primary(failures=[PrimaryNotFoundError("nobody")] * 99))
     thread = stage.start(lost)

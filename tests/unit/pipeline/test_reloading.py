@@ -61,6 +61,7 @@ class Bench:
     def owe(self, generation: int, *, step: int = 0, changed_at: float | None = None) -> None:
         change = Change("web", generation, Path("/shared/web"))
         self.owed.owe(change, changed_at=changed_at, step=step)
+        self.owed.show()
 
     def attempt(self) -> None:
         self.owed.deliver()
@@ -86,6 +87,21 @@ def bench() -> Bench:
 
 def test_nothing_is_due_while_nothing_is_owed(bench: Bench) -> None:
     assert bench.owed.due_at is None
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_instant"),
+    [
+        pytest.param(("signal", "signal"), True, id="signals"),
+        pytest.param(("signal", "http"), False, id="http"),
+        pytest.param(("command",), False, id="command"),
+    ],
+)
+def test_only_signals_are_delivered_before_anything_is_written_down(
+    bench: Bench, kinds: tuple[str, ...], *, is_instant: bool
+) -> None:
+    bench.delivery.kinds = kinds
+    assert bench.owed.is_instant is is_instant
 
 
 def test_without_splay_a_reload_is_due_at_once(bench: Bench) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from confcar.config.sources import FileOptions
 from confcar.errors import SourceDeniedError, SourceUnavailableError
-from confcar.model import Dependency, Reading
+from confcar.model import Dependency, Reading, Snapshot, Version
 from confcar.status import Status
 from confcar.store import Store
+from confcar.watchers.base import Query
+from confcar.watchers.file import FileWatcher
 from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher
 from tests.waiting import wait_until
@@ -176,3 +181,185 @@ def test_two_changed_keys_of_one_snapshot_are_never_seen_apart() -> None:
     reader.join()
     stage.following.close()
     assert mixed == []
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("confcar-local")]
+
+
+def test_a_polled_query_moves_up_when_a_slot_gets_free() -> None:
+    watcher = ScriptedWatcher(max_blocking=1, max_polling=1)
+    watcher.again_in_seconds = 0.01
+    stage = make_stage(watcher)
+    watcher.set(a=b"1", b=b"1")
+    stage.want("a")
+    wait_until(lambda: watcher.blocking_now)
+    stage.want("a", "b")
+    wait_until(lambda: stage.value("b") == b"1")
+    assert stage.status.copy().sources["local"].polled == 1
+    stage.want("b")
+    watcher.set(a=b"2")
+    wait_until(lambda: stage.status.copy().sources["local"].polled == 0)
+    watcher.again_in_seconds = None
+    watcher.set(b=b"2")
+    wait_until(lambda: stage.value("b") == b"2" and watcher.blocking_now == 1)
+    fetched = watcher.fetches[key("b")]
+    watcher.set(b=b"3")
+    wait_until(lambda: stage.value("b") == b"3")
+    assert watcher.fetches[key("b")] <= fetched + 1, "it blocks now, and is not polled any more"
+    stage.following.close()
+
+
+def test_what_is_added_to_a_query_that_blocks_with_the_old_question_is_followed_too(tmp_path: Path) -> None:
+    document = tmp_path / "data.yaml"
+    document.write_text("a: 1\nb: 1\n")
+    status = Status()
+    watcher = FileWatcher("local", FileOptions(type="file", path=document), status=status)
+    following = Following([watcher], store=Store(), status=status)
+
+    def has(path: str, value: str) -> bool:
+        return following.take("web")[1][key(path)].reading == Reading(value.encode())
+
+    following.want("web", frozenset({key("a")}), lambda: None)
+    wait_until(lambda: has("a", "1"))
+    following.want("web", frozenset({key("a"), key("b")}), lambda: None)
+    for value in ("1", "2"):
+        (tmp_path / "new").write_text(f"a: 1\nb: {value}\n")
+        (tmp_path / "new").replace(document)
+        wait_until(lambda value=value: has("b", value))  # type: ignore[misc]  # bound at once
+    following.close()
+    assert has("a", "1")
+
+
+class HeldWatcher(ScriptedWatcher):
+    """Answers the first query with the values of when it began, but only after it was let go."""
+
+    def __init__(self) -> None:
+        super().__init__(is_coalescing=True)
+        self.plan_name = "first"
+        self.began, self.go = threading.Event(), threading.Event()
+
+    def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
+        return {self.plan_name: wanted} if wanted else {}
+
+    def fetch(
+        self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
+    ) -> Snapshot:
+        snapshot = super().fetch(query, dependencies, after=after, wait_seconds=wait_seconds)
+        if query == "first":
+            self.began.set()
+            self.go.wait(5.0)
+        return snapshot
+
+
+def test_an_answer_to_a_dropped_query_never_covers_a_newer_one() -> None:
+    watcher = HeldWatcher()
+    stage = make_stage(watcher)
+    watcher.set(a=b"old")
+    stage.want("a")
+    wait_until(watcher.began.is_set)
+    watcher.set(a=b"new")
+    watcher.plan_name = "second"
+    stage.want("a", "b")
+    wait_until(lambda: stage.value("a") == b"new")
+    watcher.go.set()
+    wait_until(lambda: len(threads()) == 1)
+    assert stage.value("a") == b"new"
+    stage.following.close()
+
+
+def test_a_query_that_goes_on_failing_is_not_woken_by_every_success_of_another() -> None:
+    watcher = ScriptedWatcher(max_blocking=0, max_polling=1)
+    watcher.again_in_seconds = 0.005
+    stage = make_stage(watcher)
+    watcher.set(a=b"1")
+    watcher.fail(lambda: SourceUnavailableError("500"), path="b")
+    stage.want("a", "b")
+    wait_until(lambda: watcher.fetches[key("a")] > 100)
+    assert watcher.fetches[key("b")] < 10
+    watcher.fail(None, path="b")
+    wait_until(lambda: stage.error("b") is None)
+    stage.following.close()
+
+
+def test_one_query_is_polled_by_one_thread() -> None:
+    watcher = ScriptedWatcher(max_blocking=0, max_polling=4)
+    watcher.again_in_seconds = 0.005
+    stage = make_stage(watcher)
+    stage.want("a")
+    wait_until(lambda: watcher.fetches[key("a")] > 20)
+    assert len(threads()) == 1
+    stage.following.close()
+
+
+def test_what_has_ended_leaves_no_beat_that_would_be_late() -> None:
+    watcher = ScriptedWatcher(max_blocking=1, max_polling=1)
+    watcher.again_in_seconds = 0.01
+    stage = make_stage(watcher)
+    stage.want("a", "b", "c")
+    wait_until(lambda: all(watcher.fetches[key(path)] for path in "abc"))
+    stage.want()
+    watcher.set(a=b"1")
+    wait_until(lambda: not stage.status._beats)
+    stage.following.close()
+    assert stage.status._beats == {}
+
+
+def test_a_plan_that_failed_is_made_again() -> None:
+    class Unplanned(ScriptedWatcher):
+        faults = 1
+
+        def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
+            if self.faults:
+                self.faults -= 1
+                raise KeyError(wanted)
+            return super().plan(wanted)
+
+    stage = make_stage(Unplanned())
+    stage.watcher.set(a=b"1")
+    with pytest.raises(KeyError):
+        stage.want("a")
+    stage.want("a")
+    wait_until(lambda: stage.value("a") == b"1")
+    stage.following.close()
+
+
+class DeafWatcher(ScriptedWatcher):
+    """Does not hear `close`, and does not answer *path* until it is let go."""
+
+    def __init__(self, path: str, *, max_blocking: int = 8) -> None:
+        super().__init__(max_blocking=max_blocking)
+        self._path = path
+        self.go = threading.Event()
+
+    def fetch(
+        self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
+    ) -> Snapshot:
+        if key(self._path) in dependencies:
+            self.fetches[query] += 1
+            self.go.wait(10.0)
+        return super().fetch(query, dependencies, after=after, wait_seconds=wait_seconds)
+
+
+def test_a_poll_that_takes_long_does_not_hold_up_what_is_wanted_later() -> None:
+    watcher = DeafWatcher("a", max_blocking=0)
+    stage = make_stage(watcher)
+    watcher.set(b=b"1")
+    stage.want("a")
+    wait_until(lambda: watcher.fetches[key("a")] == 1)
+    stage.want("a", "b")
+    wait_until(lambda: stage.value("b") == b"1")
+    assert stage.value("a") is None
+    watcher.go.set()
+    stage.following.close()
+
+
+def test_close_does_not_wait_for_a_fetch_that_hangs() -> None:
+    watcher = DeafWatcher("a")
+    stage = make_stage(watcher)
+    stage.want("a")
+    wait_until(lambda: watcher.fetches[key("a")] == 1)
+    began = time.monotonic()
+    stage.following.close()
+    assert time.monotonic() - began < 1.5
+    watcher.go.set()

@@ -1,0 +1,70 @@
+"""What confcar makes of signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from confcar.daemon.signals import Signals
+
+ROOT = Path(__file__).parents[3]
+
+
+def tell(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_the_wait(number: int) -> None:
+    with Signals() as signals:
+        timer = threading.Timer(0.05, tell, (number,))
+        timer.start()
+        assert signals.wait_for_stop(5.0) is True
+        timer.join()
+
+
+def test_a_stop_that_came_before_the_wait_is_not_lost() -> None:
+    with Signals() as signals:
+        tell(signal.SIGTERM)
+        assert signals.wait_for_stop() is True
+        assert signals.wait_for_stop(0.0) is True
+
+
+def test_without_a_stop_the_time_is_waited_for() -> None:
+    with Signals() as signals:
+        began = time.monotonic()
+        assert signals.wait_for_stop(0.1) is False
+        assert time.monotonic() - began >= 0.1
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_other_signals_are_survived_with_one_line_each(number: int, caplog: pytest.LogCaptureFixture) -> None:
+    with Signals() as signals:
+        tell(number)
+        assert signals.wait_for_stop(0.05) is False
+    assert [record.getMessage() for record in caplog.records] == ["signal ignored"]
+    assert caplog.records[0].confcar_fields["signal"] == signal.Signals(number).name  # type: ignore[attr-defined]
+
+
+def test_what_was_before_is_put_back() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with Signals():
+        assert signal.getsignal(signal.SIGHUP) is not before
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_the_second_stop_ends_the_process_at_once() -> None:
+    code = (
+        "import os, signal; from confcar.daemon.signals import Signals\n"
+        "with Signals():\n"
+        "    os.kill(os.getpid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGTERM); print('not reached')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (128 + signal.SIGTERM, "")
