@@ -12,7 +12,6 @@ import sys
 from typing import TextIO
 
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
-_BROKEN_PIPE = 128 + 13  # as a program that SIGPIPE ends
 _UNEXPECTED = 1
 
 
@@ -23,8 +22,8 @@ def main() -> None:
     try:
         code = _run(sys.argv[1:])
     except BrokenPipeError:
-        # The reader of a pipe has left (`confcar render | head`): nothing more to say, and no traceback about it.
-        code = _BROKEN_PIPE
+        # The reader of a pipe has left (`confcar render | head`): it has seen enough, and nothing went wrong.
+        code = 0
     for stream in (sys.stdout, sys.stderr):
         code = _flushed(stream, code)
     # Threads that are left are in nobody's way, and tearing down all modules takes longer than most commands.
@@ -47,7 +46,7 @@ def _flushed(stream: TextIO, code: int) -> int:
     try:
         stream.flush()
     except BrokenPipeError:
-        return code or _BROKEN_PIPE
+        return code
     except OSError as error:
         if stream is sys.stdout:
             sys.stderr.write(f"confcar: cannot write the output: {error.strerror}\n")

@@ -213,12 +213,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         command: Callable[..., Any] = typer.main.get_command(app)
         code = command(list(arguments), prog_name="confcar", standalone_mode=False)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return error.exit_code
     except ConfcarError as error:
-        print(f"confcar: {error}", file=sys.stderr)
+        # A config fault stands on a line of its own, in the form that editors jump to.
+        lines = error.problems if isinstance(error, ConfigError) else [f"confcar: {error}"]
+        print(*lines, sep="\n", file=sys.stderr)
         return error.exit_code
     except typer.TyperException as error:
         print(f"confcar: {error.format_message().rstrip('.')}; see confcar --help", file=sys.stderr)
@@ -233,9 +231,13 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the last place where its text, which may hold values, can be kept back
-        if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS:
-            print(f"confcar: cannot write the output: {error.strerror}", file=sys.stderr)
-        else:
-            print(f"confcar: unexpected error, please report it:\n{outline(error)}", file=sys.stderr)
+        _tell_unexpected(error)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _tell_unexpected(error: Exception) -> None:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OUTPUT_ERRORS:
+        print(f"confcar: cannot write the output: {error.strerror}", file=sys.stderr)
+    else:
+        print(f"confcar: unexpected error, please report it:\n{outline(error)}", file=sys.stderr)

@@ -319,7 +319,7 @@ def test_an_admin_address_in_use_is_2_before_anything_is_published(place: Place)
     assert place.text() is None
 
 
-def test_a_reader_that_leaves_early_gets_no_traceback(place: Place) -> None:
+def test_a_reader_that_leaves_early_is_no_failure(place: Place) -> None:
     place.configure("{% for number in range(50000) %}{{ key('app/name') }}\n{% endfor %}")
     with subprocess.Popen(
         command("render", "-c", place.config),
@@ -333,7 +333,7 @@ def test_a_reader_that_leaves_early_gets_no_traceback(place: Place) -> None:
         assert process.stdout.readline() == "# web: name (0640)\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(10.0) == 141
+        assert process.wait(10.0) == 0
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", "<&- >&- 2>&-"])
