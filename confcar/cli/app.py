@@ -87,7 +87,7 @@ def _confcar(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Follow the sources, publish and reload until told to stop: the sidecar.
+    """Follow, publish and reload until told to stop: the sidecar.
 
     Example: confcar run -c confcar.yaml
     """
@@ -99,7 +99,7 @@ def run(config: ConfigOption = None) -> None:
 
 @app.command()
 def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:
-    """Publish everything once, never reload, and exit: the init container.
+    """Publish everything once, never reload: the init container.
 
     Example: confcar once --timeout 2m
     """
@@ -116,7 +116,7 @@ def check(
     live: Annotated[bool, typer.Option("--live", envvar="CONFCAR_LIVE", help="Also log in and read all data.")] = False,
     timeout: TimeoutOption = "30s",
 ) -> None:
-    """Check the config and the templates, offline; with --live also the sources.
+    """Check config and templates; with --live the sources too.
 
     Example: confcar check --live
     """
@@ -150,7 +150,7 @@ def diff(
     show_secrets: SecretsOption = False,
     timeout: TimeoutOption = "30s",
 ) -> None:
-    """Print a unified diff of what is published against what would be, secrets masked; writes nothing.
+    """Print what would change, secrets masked; writes nothing.
 
     Ends with 0 where there is no difference and with 10 where there is one. Example: confcar diff
     """
@@ -179,7 +179,7 @@ def healthcheck(
     *,
     ready: Annotated[bool, typer.Option("--ready", envvar="CONFCAR_READY", help="Ask for readiness instead.")] = False,
 ) -> None:
-    """Ask the running sidecar whether it is alive, for exec probes and HEALTHCHECK.
+    """Ask the running sidecar whether it is alive; for probes.
 
     Example: confcar healthcheck --ready
     """
@@ -195,7 +195,7 @@ def demo(
         bool, typer.Option("--keep", envvar="CONFCAR_KEEP", help="Leave the demo's folder behind.")
     ] = False,
 ) -> None:
-    """Show the whole line with a real primary and the file source: no server, no config.
+    """Show the whole line with a real primary; no server needed.
 
     Example: confcar demo
     """

@@ -28,19 +28,23 @@ def check(config: Path | None, *, is_live: bool, timeout_seconds: float) -> None
     _end_with([("", error) for error in compile_templates(context)])
     settings = context.config.settings
     templates = sum(len(bundle.templates) for bundle in settings.bundles.values())
-    counts = f"{len(settings.sources)} sources, {len(settings.bundles)} bundles, {templates} templates"
-    print(f"{context.config.path}: {counts}: fine")
+    counts = (_counted(len(settings.sources), "source"), _counted(len(settings.bundles), "bundle"))
+    print(f"{context.config.path}: {', '.join(counts)}, {_counted(templates, 'template')}: fine")
     if not is_live:
         return
     errors: list[tuple[str, ConfcarError]] = []
     for found in preview(context, tuple(settings.bundles), timeout_seconds=timeout_seconds):
         if found.error is None:
-            print(f"{found.bundle}: all data is there, {len(found.files)} files render")
+            print(f"{found.bundle}: all data is there; {_counted(len(found.files), 'file')} would be written")
         else:
             errors.append((f"{found.bundle}: ", found.error))
     for name, source in context.status.copy().sources.items():
         print(f"{name} ({source.type}): {'answers' if source.up else source.error or 'nothing reads it'}")
     _end_with(errors)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def render(config: Path | None, *, bundles: Sequence[str] | None, shows_secrets: bool, timeout_seconds: float) -> None:

@@ -187,13 +187,13 @@ def test_check_is_offline(place: Place) -> None:
     place.data.unlink()
     ended = place.run("check")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"{place.config}: 1 sources, 1 bundles, 1 templates: fine\n"
+    assert ended.stdout == f"{place.config}: 1 source, 1 bundle, 1 template: fine\n"
 
 
 def test_check_live_reads_every_dependency_and_writes_nothing(place: Place) -> None:
     ended = place.run("check", "--live")
     assert ended.returncode == 0
-    assert ended.stdout.splitlines()[1:] == ["web: all data is there, 1 files render", "local (file): answers"]
+    assert ended.stdout.splitlines()[1:] == ["web: all data is there; 1 file would be written", "local (file): answers"]
     assert not (place.folder / "out").exists()
 
 
