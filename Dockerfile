@@ -19,8 +19,8 @@ WORKDIR /build
 COPY requirements/build.lock requirements/runtime.lock requirements/
 # The environment holds what confcar runs with and nothing else; what builds the wheel stays outside of it.
 RUN python -m venv --without-pip /opt/confcar \
-    && pip --python /opt/confcar/bin/python --no-cache-dir install --require-hashes --no-compile -r requirements/runtime.lock \
-    && pip --no-cache-dir install --require-hashes -r requirements/build.lock
+    && pip --python /opt/confcar/bin/python --no-cache-dir install --no-deps --require-hashes --no-compile -r requirements/runtime.lock \
+    && pip --no-cache-dir install --no-deps --require-hashes -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY confcar confcar
 # Bytecode is compiled here: the container's root is read-only, and every start would compile it again.

