@@ -9,6 +9,8 @@ about 50 ms and 7 MiB, so only what serves a Vault source may.
 from __future__ import annotations
 
 import io
+import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import quote
@@ -45,6 +47,7 @@ class VaultClient:
         max_connections: Hard ceiling, at least 1.
         on_request: Called after each request with the HTTP status, or "error" where there was no answer.
         on_connections: Called with the number of open connections when it changes.
+        clock: Monotonic seconds, for `last_success`.
 
     Raises:
         ConfigError: The address is no URL.
@@ -58,7 +61,10 @@ class VaultClient:
         max_connections: int,
         on_request: Callable[[str], None],
         on_connections: Callable[[int], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._last_success: tuple[str, float] = ("", -math.inf)
         try:
             self._transport = Transport(
                 options.address or DEFAULT_ADDRESS,
@@ -97,8 +103,9 @@ class VaultClient:
         token: str,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
     ) -> VaultAnswer:
-        """Return the answer to one request, whatever its status. Blocks for about REQUEST_TIMEOUT_SECONDS at most.
+        """Return the answer to one request, whatever its status. Blocks for about *timeout_seconds* at most.
 
         Args:
             method: `GET`, `PUT`, …
@@ -106,15 +113,33 @@ class VaultClient:
             token: Sent with it.
             params: The query.
             body: Sent as JSON.
+            timeout_seconds: For the whole of it.
 
         Raises:
             SourceUnavailableError: No answer, a redirect, or an answer that is not Vault's.
         """
-        return self._answer(
+        asked_at = self._clock()
+        answer = self._answer(
             lambda: self._hvac.adapter.request(
-                method, f"/v1/{quote(path)}", headers={"X-Vault-Token": token}, params=params, json=body
+                method,
+                f"/v1/{quote(path)}",
+                headers={"X-Vault-Token": token},
+                params=params,
+                json=body,
+                timeout=timeout_seconds,
             )
         )
+        if answer.is_ok:
+            self._last_success = token, asked_at
+        return answer
+
+    def last_success(self, token: str) -> float:
+        """Return when the last request began that the server did for this token; minus infinity for never.
+
+        Only the token used last is known.
+        """
+        used, at = self._last_success
+        return at if used == token else -math.inf
 
     def log_in(self, call: Callable[[hvac.Client], requests.Response]) -> VaultAnswer:
         """Return the answer to a login by one of hvac's methods; it is sent without a token.
@@ -160,8 +185,15 @@ class TransportAdapter(BaseAdapter):
         self._pace = pace
         self._on_request = on_request
 
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
-        """Make one request; time limits, certificates and proxies given with it are the transport's matter.
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002 - requests' signature
+        timeout: object = None,
+        *_: object,
+        **__: object,
+    ) -> requests.Response:
+        """Make one request; certificates and proxies given with it are the transport's matter.
 
         Raises:
             SourceUnavailableError: No answer, or a redirect.
@@ -175,7 +207,8 @@ class TransportAdapter(BaseAdapter):
                 request.path_url,
                 headers=dict(request.headers),
                 body=body if isinstance(body, bytes) else None,
-                timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                # hvac's own is a whole number, and not ours.
+                timeout_seconds=timeout if isinstance(timeout, float) else REQUEST_TIMEOUT_SECONDS,
             )
         except (HTTPError, OSError) as error:
             self._on_request("error")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
+from confcar.handover.handover import Handover, Life
 from confcar.log import Redactor
 from confcar.model import CONFIG_FOLDER
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
@@ -45,11 +46,19 @@ class Context:
     redactor: Redactor
 
 
-def create_sources(context: Context) -> Sources:
-    """Return all configured sources, followed from the moment that somebody wants something of them."""
+def create_sources(context: Context, *, life: Life) -> Sources:
+    """Return all configured sources, followed from the moment that somebody wants something of them.
+
+    Args:
+        context: Of the process.
+        life: Which process it is, for what it may use up, leave and take away.
+    """
     config, status = context.config, context.status
-    watchers = [create_watcher(name, options, status=status) for name, options in config.settings.sources.items()]
-    for name, options in config.settings.sources.items():
+    configured = config.settings.sources
+    path = config.settings.handover.path if config.settings.handover is not None else None
+    handover = Handover(path, life=life, sources=configured)
+    watchers = [create_watcher(name, options, status=status, handover=handover) for name, options in configured.items()]
+    for name, options in configured.items():
         status.add_source(name, options.type)
     folder = ConfigFolderWatcher(config.directory, status=status)
     store = Store()

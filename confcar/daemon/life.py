@@ -78,7 +78,7 @@ class _Bundles:
     """All bundles, each with its thread, and the sources under them."""
 
     def __init__(self, context: Context, *, reloads: bool) -> None:
-        self._sources = create_sources(context)
+        self._sources = create_sources(context, life="run" if reloads else "once")
         self.pipelines = [
             create_pipeline(context, self._sources, name, reloads=reloads) for name in context.config.settings.bundles
         ]
@@ -105,7 +105,6 @@ class _Bundles:
         """
         for pipeline in self.pipelines:
             pipeline.stop()
-        self._sources.following.close()
         until = time.monotonic() + _END_SECONDS
         for pipeline, thread in zip(self.pipelines, self._threads, strict=False):
             while thread.is_alive() and time.monotonic() < until:
@@ -114,6 +113,8 @@ class _Bundles:
                     until = time.monotonic() + _END_SECONDS
         for pipeline in self.pipelines[len(self._threads) :]:
             pipeline.close()
+        # Last: what is given back to a source may be what a reload has just told the primary.
+        self._sources.following.close()
 
 
 @contextmanager

@@ -71,6 +71,9 @@ def test_source_defaults(bench: Workbench) -> None:
         "tls": None,
         "auth": {"method": "token"},
         "refresh_seconds": 30.0,
+        "token_check_seconds": 4.0,
+        "revoke_on_exit": False,
+        "proxy": None,
         "kv_versions": {},
         "max_requests_per_second": 50.0,
     }
@@ -95,6 +98,7 @@ def test_top_level_defaults(bench: Workbench) -> None:
     assert config.settings.model_dump(exclude={"bundles"}) == {
         "sources": {},
         "admin": {"listen": "127.0.0.1:9797"},
+        "handover": None,
         "log": {"level": "info", "format": "auto"},
         "pid_file": None,
     }

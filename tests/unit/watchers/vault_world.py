@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from confcar.clients.vault import VaultClient
 from confcar.config.sources import VaultOptions
 from confcar.status import Status
-from confcar.watchers.vault_auth import Login, create_login
+from confcar.watchers.vault_auth import create_login
 from confcar.watchers.vault_keeper import TokenKeeper
+from confcar.watchers.vault_login import Login
 from tests.fakes.vault_api import ROLE_ID, SECRET_ID, VaultApi
 
 LOGIN, RENEW, LOOKUP = "auth/approle/login", "auth/token/renew-self", "auth/token/lookup-self"
@@ -40,7 +41,7 @@ class Kept:
         options = VaultOptions.model_validate({"type": "vault", "address": self.api.address, "auth": auth})
         if token:
             options = options.model_copy(update={"token": SecretStr(token)})
-        client = VaultClient("vault", options, max_connections=5, on_request=lambda _: None)
+        client = VaultClient("vault", options, max_connections=5, on_request=lambda _: None, clock=lambda: self.now)
         self._clients.append(client)
         return TokenKeeper(
             "vault",
