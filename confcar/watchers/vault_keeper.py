@@ -17,6 +17,8 @@ from confcar.watchers.vault_token import Token, TokenClock
 # How often the thread looks around where nothing is due: for a changed token file, and for the metric.
 IDLE_SECONDS = 15.0
 _LEAST_IDLE_SECONDS = 0.05
+# The same while no login works: a changed credential file is to be tried at once.
+_LOOK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,10 @@ class TokenKeeper(TokenHolder):
         elif token is not None and now >= life.renew_at:
             self._renew(token, life)
         elif token is not None and self._login.follows_file and self._login.has_changed():
+            with suppress(SourceError):
+                self.token()
+        elif token is None and self._attempts.has_failed:
+            # Whoever needs it may be waiting far longer than the login has to.
             with suppress(SourceError):
                 self.token()
         elif token is not None and now >= self._check.due_at(token, life):
@@ -141,7 +147,8 @@ class TokenKeeper(TokenHolder):
         with self._changed:
             now = self._clock()
             if self._token is None:
-                return IDLE_SECONDS
+                left = self._attempts.retry_at - now
+                return min(max(left, _LEAST_IDLE_SECONDS), _LOOK_SECONDS) if self._attempts.has_failed else IDLE_SECONDS
             replace_at = max(min(self._life.replace_at, self._life.ends_at), self._attempts.retry_at)
             is_over = now >= self._life.ends_at
             check_at = self._check.due_at(self._token, self._life)
