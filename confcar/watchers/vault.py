@@ -140,8 +140,10 @@ class VaultWatcher:
     def _revoke(self) -> None:
         """Revoke what is this process's own: not what `once` made for the files, nor what a preview has borrowed."""
         life = self._handover.life
+        held = self._handover.take(self._key) if life == "run" else None
+        left = held.token.value if held is not None and held.token is not None else ""
         is_own = life == "run" or (life == "preview" and not self._keeper.has_borrowed)
-        if is_own and self._keeper.revoke(limit_seconds=_REVOKE_SECONDS):
+        if is_own and self._keeper.revoke(limit_seconds=_REVOKE_SECONDS, left=left):
             self._handover.remove(self._key)
 
     def _read(self, dependency: Dependency) -> Reading:

@@ -14,29 +14,26 @@ from confcar.config.sources import VaultOptions
 from confcar.config.vault_auth import ApproleAuth
 from confcar.errors import SourceDataError, SourceDeniedError, SourceUnavailableError
 from confcar.handover.records import hash_of
-from confcar.watchers.vault_credentials import CredentialFiles, read_credential
-from confcar.watchers.vault_login import token_in
+from confcar.watchers.vault_credentials import read_credential
+from confcar.watchers.vault_login import FileLogin, token_in
 from confcar.watchers.vault_token import Token, is_sendable
 
 _NO_ROLE_ID = "approle needs `role_id` or `role_id_file`"
 
 
-class ApproleLogin:
+class ApproleLogin(FileLogin):
     """Role id and secret id."""
-
-    can_replace = True
-    follows_file = False
 
     def __init__(self, options: VaultOptions) -> None:
         assert isinstance(options.auth, ApproleAuth)
         self._auth = options.auth
-        self._files = CredentialFiles(options.auth.role_id_file, options.auth.secret_id_file)
+        super().__init__(options.auth.role_id_file, options.auth.secret_id_file)
         self._wrapping = _Wrapping(options.auth) if options.auth.wrapped else None
 
     def log_in(self, client: VaultClient) -> Token:
         """Log in with the ids as they are now."""
         auth = self._auth
-        self._files.remember()
+        self.remember()
         role_id = read_credential(auth.role_id_file, "role id") if auth.role_id_file else auth.role_id
         if not role_id:
             raise SourceDataError(_NO_ROLE_ID)
@@ -49,19 +46,13 @@ class ApproleLogin:
         )
         return token_in(answer, f"the approle login at auth/{auth.mount}")
 
-    def has_changed(self) -> bool:
-        """Whether one of the ids was written since it was read."""
-        return self._files.have_changed()
 
-
-class UnwrappableLogin:
+class UnwrappableLogin(FileLogin):
     """A wrapped AppRole in a process that only shows things: it must not spend what the sidecar logs in with."""
-
-    can_replace = True
-    follows_file = False
 
     def __init__(self, options: VaultOptions) -> None:
         assert isinstance(options.auth, ApproleAuth)
+        super().__init__()
         self._path = options.auth.secret_id_file
 
     def log_in(self, _client: VaultClient) -> Token:
@@ -74,10 +65,6 @@ class UnwrappableLogin:
             f"the wrapping token in {self._path} is good for one login and is left to `once` and `run`; "
             "with `handover` their token is used here"
         )
-
-    def has_changed(self) -> bool:
-        """Another file would not be spent either."""
-        return False
 
 
 class _Wrapping:

@@ -6,21 +6,21 @@ from confcar.clients.vault import VaultClient
 from confcar.config.sources import VaultOptions
 from confcar.config.vault_auth import TokenFileAuth
 from confcar.errors import SourceDataError, SourceDeniedError
-from confcar.watchers.vault_credentials import CredentialFiles, read_credential
-from confcar.watchers.vault_login import prove
+from confcar.watchers.vault_credentials import read_credential
+from confcar.watchers.vault_login import FileLogin, prove
 from confcar.watchers.vault_token import Token, is_sendable
 
 _NOTHING_SET = "no token: set VAULT_TOKEN, or choose another `auth` method"
 _NOT_PRINTABLE = "VAULT_TOKEN is no token: it must be one line of printable ASCII"
 
 
-class TokenLogin:
+class TokenLogin(FileLogin):
     """The token of `VAULT_TOKEN`: a login only asks the server how long it lives."""
 
     can_replace = False
-    follows_file = False
 
     def __init__(self, options: VaultOptions) -> None:
+        super().__init__()
         self._token = options.token
 
     def log_in(self, client: VaultClient) -> Token:
@@ -32,12 +32,8 @@ class TokenLogin:
             raise SourceDataError(_NOT_PRINTABLE)
         return prove(value, client, "the token of VAULT_TOKEN")
 
-    def has_changed(self) -> bool:
-        """The environment does not change."""
-        return False
 
-
-class TokenFileLogin:
+class TokenFileLogin(FileLogin):
     """A token that somebody else writes to a file."""
 
     can_replace = False
@@ -46,13 +42,9 @@ class TokenFileLogin:
     def __init__(self, options: VaultOptions) -> None:
         assert isinstance(options.auth, TokenFileAuth)
         self._path = options.auth.path
-        self._files = CredentialFiles(self._path)
+        super().__init__(self._path)
 
     def log_in(self, client: VaultClient) -> Token:
         """Return the token that the file holds now."""
-        self._files.remember()
+        self.remember()
         return prove(read_credential(self._path, "token"), client, f"the token in {self._path}")
-
-    def has_changed(self) -> bool:
-        """Whether the file was written since it was read."""
-        return self._files.have_changed()

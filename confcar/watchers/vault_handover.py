@@ -67,6 +67,10 @@ class HandedLogin:
                 self._handover.put_token(self._key, HandedToken(token.value))
         return token
 
+    def remember(self) -> None:
+        """Let the login take its files as they are."""
+        self._login.remember()
+
     def has_changed(self) -> bool:
         """Whether the files of the login differ from what it read last."""
         return self._login.has_changed()
@@ -78,6 +82,7 @@ class HandedLogin:
             return None
         answer = look_up(value, client)
         if answer.is_ok:
+            self._login.remember()
             return replace(token_of_lookup(value, answer), is_handed=True)
         if not answer.is_denied:
             raise answer.error(f"lookup-self of the token that was handed over to {self._key.source}")

@@ -61,19 +61,21 @@ class TokenKeeper(TokenHolder):
                     self._changed.wait(delay)
         self._status.beat(beat, None)
 
-    def revoke(self, *, limit_seconds: float) -> bool:
+    def revoke(self, *, limit_seconds: float, left: str = "") -> bool:
         """Revoke the token, and so all leases that hang on it; returns whether it is gone. To be called after `close`.
 
         A token that was given from outside is left alone. Blocks for at most about *limit_seconds*.
+
+        Args:
+            limit_seconds: For the one request.
+            left: The token to revoke where none was needed yet; empty for none.
         """
         with self._changed:
-            token = self._token
-        if token is None or not self._login.can_replace:
+            value = self._token.value if self._token is not None else left
+        if not value or not self._login.can_replace:
             return False
         try:
-            answer = self._client.call(
-                "POST", "auth/token/revoke-self", token=token.value, timeout_seconds=limit_seconds
-            )
+            answer = self._client.call("POST", "auth/token/revoke-self", token=value, timeout_seconds=limit_seconds)
             error = None if answer.is_ok else answer.error("revoke-self of the token")
         except SourceError as failure:
             error = failure

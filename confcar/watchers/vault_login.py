@@ -5,11 +5,13 @@ A login reads its files anew every time and makes one request. When to log in, a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from confcar.clients.vault import VaultClient
 from confcar.clients.vault_answer import VaultAnswer
 from confcar.errors import SourceDataError, SourceDeniedError, SourceError
+from confcar.watchers.vault_credentials import CredentialFiles
 from confcar.watchers.vault_token import Token, token_of_login, token_of_lookup
 
 
@@ -34,9 +36,31 @@ class Login(Protocol):
         """
         ...
 
-    def has_changed(self) -> bool:
-        """Whether its files differ from what the last login read, so that another one may end differently."""
+    def remember(self) -> None:
+        """Take its files as they are now for those of the token in use, which came without a login."""
         ...
+
+    def has_changed(self) -> bool:
+        """Whether its files differ from what the last login read or was told to remember: another may end otherwise."""
+        ...
+
+
+class FileLogin:
+    """What logins have in common whose credentials are files: to notice when one changes."""
+
+    can_replace = True
+    follows_file = False
+
+    def __init__(self, *paths: Path | None) -> None:
+        self._files = CredentialFiles(*paths)
+
+    def remember(self) -> None:
+        """Note what the files are now; a login does before it reads them, so that no change is missed."""
+        self._files.remember()
+
+    def has_changed(self) -> bool:
+        """Whether one of the files was written since."""
+        return self._files.have_changed()
 
 
 def look_up(token: str, client: VaultClient) -> VaultAnswer:
