@@ -57,7 +57,9 @@ def test_proxy_comes_from_the_config_or_from_vaults_own_variables(
     assert vault(bench, options, {"VAULT_TOKEN": "t", **environ}).proxy == proxy
 
 
-@pytest.mark.parametrize("proxy", ["vault-proxy:8080", "https://proxy:3128", "socks5://p:1", "http://p:99999", "http://p/x"])
+@pytest.mark.parametrize(
+    "proxy", ["vault-proxy:8080", "https://proxy:3128", "socks5://p:1", "http://p:99999", "http://p/x"]
+)
 def test_proxy_that_is_no_http_proxy_is_refused_without_being_shown(bench: Workbench, proxy: str) -> None:
     environ = {"VAULT_TOKEN": "t"}
     (in_file,) = problems(bench, f"proxy: '{proxy}'", environ)
