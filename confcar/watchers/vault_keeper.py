@@ -34,15 +34,12 @@ class TokenKeeper(TokenHolder):
             self._replace(now)
         elif token is not None and now >= life.renew_at:
             self._renew(token, life)
-        elif token is not None and self._login.follows_file and self._login.has_changed():
-            with suppress(SourceError):
-                self.token()
-        elif token is None and self._attempts.has_failed:
+        elif token is not None:
+            self._look_after(token, life)
+        elif self._attempts.has_failed:
             # Whoever needs it may be waiting far longer than the login has to.
             with suppress(SourceError):
                 self.token()
-        elif token is not None and now >= self._check.due_at(token, life):
-            self._ask_after(token)
         self._report()
         return self._next_due_seconds()
 
@@ -114,6 +111,14 @@ class TokenKeeper(TokenHolder):
                 _log.warning("token cannot be renewed", extra=fields(source=self._name, error=text))
         except SourceError as error:
             self._put_off_renewal(life, error)
+
+    def _look_after(self, token: Token, life: TokenClock) -> None:
+        """Notice what happens to a token although nothing of it is due."""
+        if self._login.follows_file:
+            with suppress(SourceError):
+                token = self.token()
+        if self._clock() >= self._check.due_at(token, life):
+            self._ask_after(token)
 
     def _ask_after(self, token: Token) -> None:
         """Ask whether the token lives; a dead one is replaced at once."""

@@ -38,6 +38,16 @@ def tls_openbao(openbao_program: Path, tmp_path_factory: pytest.TempPathFactory)
         yield server
 
 
+def test_role_without_a_secret_id_at_a_nested_mount(openbao: OpenBaoServer, policy: str) -> None:
+    mount = f"{policy}/roles"
+    bound = {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.1/32"]}
+    openbao.enable_auth(mount, "approle")
+    openbao.write(f"auth/{mount}/role/web", {"token_policies": [policy], **bound})
+    role_id = openbao.read(f"auth/{mount}/role/web/role-id")["role_id"]
+    with watcher_of(openbao.address, auth={"method": "approle", "mount": mount, "role_id": role_id}) as watcher:
+        assert read(watcher, want(f"{policy}/app")).value == {"a": "1"}
+
+
 @pytest.mark.parametrize("mount", ["userpass", "team/people"])
 def test_user_name_and_password(openbao: OpenBaoServer, policy: str, tmp_path: Path, mount: str) -> None:
     mount = f"{policy}/{mount}"

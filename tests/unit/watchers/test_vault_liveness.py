@@ -128,6 +128,22 @@ def test_keeper_tries_again_by_itself_when_a_credential_file_changes(api: VaultA
     assert kept.heard == [("login-token-1", False)]
 
 
+def test_token_file_is_looked_at_and_its_token_asked_after(api: VaultApi, kept: Kept) -> None:
+    for name in ("file-token-1", "file-token-22"):
+        api.add_token(name, ttl=36_000)
+    keeper = kept.keeper("token_file", check_seconds=CHECK_SECONDS)
+    keeper.token()
+    kept.tend_until(keeper, 1060.0)
+    assert api.count(LOOKUP) >= 15
+    (kept.folder / "token").write_text("a-bad-token")
+    kept.tend_until(keeper, 1120.0)
+    (kept.folder / "token").write_text("file-token-22")
+    kept.tend_until(keeper, 1135.0)
+
+    assert kept.heard == [("file-token-1", False), ("file-token-22", False)]
+    assert [asked.headers["x-vault-token"] for asked in api.asked].count("a-bad-token") <= 10
+
+
 def test_planned_replacement_is_heard_of_and_leaves_the_old_token_alive(api: VaultApi, kept: Kept) -> None:
     api.auth.update(lease_duration=100, renewable=False)
     keeper = kept.keeper()

@@ -18,6 +18,7 @@ from confcar.watchers.vault_auth import LOGINS, create_login
 from confcar.watchers.vault_handover import HandedLogin, key_of
 from confcar.watchers.vault_login import Login
 from tests.fakes.vault_api import VaultApi, running_vault
+from tests.unit.watchers.vault_world import RENEW, Kept
 
 LOOKUP = "auth/token/lookup-self"
 SENT = {
@@ -220,6 +221,22 @@ def test_dead_token_handed_over_leads_to_a_login(api: VaultApi, secret: Path, ca
 
     assert handed.log_in() == "login-token-1"
     assert "handover ignored" in caplog.text
+    assert handed.held == "login-token-1"
+
+
+def test_token_handed_over_is_renewed_and_replaced_like_any_other(api: VaultApi, secret: Path, tmp_path: Path) -> None:
+    api.add_token("handed-token", ttl=50, creation_ttl=100)
+    handed = Handed(api, secret)
+    kept = Kept(api, tmp_path)
+    keeper = kept.keeper(login=handed.login)
+    keeper.token()
+    kept.tend_until(keeper, 1040.0)
+    assert api.count(RENEW) == 1
+    api.auth["lease_duration"] = 20
+    kept.tend_until(keeper, 1130.0)
+    kept.close()
+
+    assert kept.heard == [("handed-token", False), ("login-token-1", False)]
     assert handed.held == "login-token-1"
 
 
