@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from confcar import log
-from confcar.publishing.destinations import find_fault
+from confcar.destinations import find_fault
 from confcar.publishing.disk import Disk, remove_if_there
 from confcar.publishing.layout import STATE, STATE_SET_ASIDE, STATE_TEMPORARY
 

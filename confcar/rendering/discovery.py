@@ -44,7 +44,7 @@ class _StepsSpentError(Exception):
 
 
 def find_dependencies(
-    environment: Environment, library: Library, name: str, *, resolve: Resolve
+    environment: Environment, library: Library, name: str, *, resolve: Resolve, names: Scope
 ) -> frozenset[Dependency]:
     """Return what the template *name* reads as far as the templates alone tell.
 
@@ -53,6 +53,7 @@ def find_dependencies(
         library: Where its syntax tree and those of its includes are.
         name: The template's name in the library.
         resolve: Gives what a call would read.
+        names: What is bound in it besides the functions, with what that can be.
 
     Raises:
         TemplateError: A call with literal arguments can never be served, or a literal include does not exist.
@@ -60,8 +61,27 @@ def find_dependencies(
     """
     walk = _Walk(environment, library, resolve)
     with suppress(_StepsSpentError, RecursionError):  # what was found by then is right, and the render finds the rest
-        walk.template(name, walk.globals())
+        walk.template(name, {**walk.globals(), **names})
     return frozenset(walk.found)
+
+
+def find_literal_items(environment: Environment, library: Library, name: str) -> tuple[object, ...]:
+    """Return the items of an expression that stand in it literally, as a template sees them; else none.
+
+    Args:
+        environment: The expression's.
+        library: Where its syntax tree is: the assignment of its value.
+        name: Its name there.
+    """
+    assigned = library.tree(environment, name).body[0]
+    assert isinstance(assigned, nodes.Assign)
+    found: list[object] = []
+    for value in candidates(assigned.node, {"range": (RANGE,)}, EvalContext(environment)):
+        if isinstance(value, dict):
+            found.extend({"key": key, "value": item} for key, item in value.items())
+        elif isinstance(value, list | tuple):
+            found.extend(value)
+    return tuple(found[:_MOST_ITEMS])
 
 
 class _Walk:

@@ -86,12 +86,16 @@ class Tree(_View, Mapping[str, object]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies below as entries, whose values are decoded when they are asked for."""
+        return (Entry(self._prefix, path, value) for path, value in self._values.items())
+
 
 class Entry(_View):
-    """A direct child of a prefix.
+    """What lies below a prefix: a direct child, or of a tree anything.
 
     Attributes:
-        key: Its name below the prefix.
+        key: Its name below the prefix; of an entry of a tree, its path there.
         path: Its full path, which `key` takes.
     """
 
@@ -106,6 +110,11 @@ class Entry(_View):
     def value(self) -> str:
         """Its text, decoded when it is asked for."""
         return text_of(self._value, self.path)
+
+
+def mark_of(entry: Entry) -> str:
+    """Return a text that is equal for entries of equal path and value, whether that can be decoded or not."""
+    return repr((entry.path, entry._value))  # noqa: SLF001 - of the class above
 
 
 def join_path(prefix: str, path: str) -> str:
