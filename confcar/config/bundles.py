@@ -235,6 +235,11 @@ class BundleOptions(Model):
     reload: list[ReloadStep] = Field(default=[])
     """One step or a list, run in order."""
 
+    @property
+    def outside(self) -> list[str]:
+        """The destinations outside the directory: no switch of a generation can take them along."""
+        return [template.destination for template in self.templates if template.destination.startswith("/")]
+
     @field_validator("reload", mode="before")
     @classmethod
     def _one_or_list(cls, steps: object) -> object:

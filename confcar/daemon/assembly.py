@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
-from confcar.log import Redactor
+from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
 from confcar.pipeline.checking import Check
@@ -24,6 +25,8 @@ from confcar.store import Store
 from confcar.watchers.file import ConfigFolderWatcher
 from confcar.watchers.following import Following
 from confcar.watchers.registry import create_watcher
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
     context.status.add_bundle(name, str(options.directory))
+    for destination in options.outside:
+        _LOG.info(
+            "file outside the directory, published by rename, not part of the atomic set",
+            extra=fields(bundle=name, destination=destination),
+        )
     owed = None
     if reloads and options.reload:
         steps = [
