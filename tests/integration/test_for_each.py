@@ -73,6 +73,7 @@ def test_files_come_and_go_with_their_items_and_each_change_is_one_reload(place:
             wait_until(lambda: place.published() == {})
             wait_until(lambda: sidecar.bundle()["reload"]["pending"] is False)
             assert len(primary.reloads()) == 3
+            assert place.outside.is_dir()
 
 
 @MODES
