@@ -102,6 +102,9 @@ class Unit(Reader):
         if not fault and destination.startswith("/") != written.startswith("/"):
             # Else data would decide whether a file lies in the bundle's directory or anywhere.
             fault = "only the config can say that it is absolute, with a / as its first character"
+        if not fault and any(part.startswith("..") for part in destination.split("/")):
+            # Also in a folder elsewhere, which may be a way to a bundle's directory.
+            fault = "names that begin with .. are confcar's own"
         if not fault and _CONTROL.search(destination):
             fault = "it holds control characters"
         if fault:

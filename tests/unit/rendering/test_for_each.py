@@ -285,6 +285,7 @@ def test_item_that_would_leave_the_directory_is_refused(item: str, words: str) -
 def test_absolute_destination_cannot_be_left_either() -> None:
     options = each("{{ ['../passwd'] }}", "x", "/etc/app/{{ item }}")
     assert "plain path" in refusal(options)
+    assert "confcar's own" in refusal(each("{{ ['..data'] }}", "x", "/etc/app/{{ item }}"))
     assert texts(rendered(each("{{ ['a'] }}", "x", "/etc/app/{{ item }}"))) == {"/etc/app/a": "x"}
 
 
