@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from confcar.config.bundles import TemplateOptions
 from confcar.errors import TemplateError
@@ -201,6 +201,8 @@ def _find_collisions(outputs: Iterable[tuple[Unit, RenderedFile]]) -> Iterator[s
         if first is not unit:
             yield f"{first.title} and {unit.title} have the same destination {output.destination!r}"
     for destination, unit in owners.items():
-        for folder in map(str, PurePosixPath(destination).parents):
+        folder = destination.rpartition("/")[0]
+        while folder:
             if folder in owners:
                 yield f"{unit.title} has the destination {destination!r}, below {folder!r} of {owners[folder].title}"
+            folder = folder.rpartition("/")[0]

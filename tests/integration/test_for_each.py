@@ -10,6 +10,7 @@ import pytest
 from tests.integration.sidecar import Sidecar, run_confcar
 from tests.primaries.start import HupPrimary
 from tests.servers.consul import ConsulServer
+from tests.servers.openbao import OpenBaoServer
 from tests.waiting import wait_until
 
 MODES = pytest.mark.parametrize("mode", ["swap", "rename"])
@@ -152,3 +153,22 @@ def test_children_of_a_folder_in_consul(place: Place, consul: ConsulServer, kv_p
         consul.delete(f"{kv_prefix}/sites/a")
         consul.put(f"{kv_prefix}/sites/c", "2")
         wait_until(lambda: place.published() == {"b.conf": "1", "c.conf": "2", "b": "b", "c": "c"}, timeout=30.0)
+
+
+def test_names_of_secrets_in_openbao(place: Place, openbao: OpenBaoServer, kv_mount: str) -> None:
+    token = place.folder / "token"
+    token.write_text(openbao.token)
+    place.config.write_text(
+        f"sources:\n  vault: {{type: vault, address: '{openbao.address}', refresh: 100ms,"
+        " auth: {method: token_file, path: token}}\n"
+        "bundles:\n  web:\n    directory: out\n    templates:\n"
+        f"""      - {{for_each: "{{{{ secrets('{kv_mount}/apps') }}}}", destination: "sites/{{{{ item }}}}.conf","""
+        f""" content: "{{{{ secret('{kv_mount}/apps/' ~ item).password }}}}"}}\n"""
+    )
+    openbao.put_kv("apps/a", {"password": "one"}, mount=kv_mount)
+    openbao.put_kv("apps/b", {"password": "two"}, mount=kv_mount)
+    with Sidecar(place.config):
+        assert place.published() == {"a.conf": "one", "b.conf": "two"}
+        openbao.put_kv("apps/c", {"password": "three"}, mount=kv_mount)
+        openbao.delete(f"{kv_mount}/metadata/apps/a")
+        wait_until(lambda: place.published() == {"b.conf": "two", "c.conf": "three"}, timeout=30.0)
