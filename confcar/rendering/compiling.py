@@ -10,12 +10,14 @@ from typing import Literal
 
 from jinja2 import TemplateError as JinjaError
 from jinja2 import TemplateSyntaxError, nodes
+from jinja2.nodes import EvalContext
 
 from confcar.config.bundles import TemplateOptions
 from confcar.errors import TemplateError
 from confcar.model import Dependency
 from confcar.rendering.bytecode import open_bytecode_cache
-from confcar.rendering.discovery import find_dependencies, find_literal_items
+from confcar.rendering.constants import literal_items
+from confcar.rendering.discovery import find_dependencies
 from confcar.rendering.environment import Dialect, StrictEnvironment
 from confcar.rendering.executable import RESULT, Executable
 from confcar.rendering.faults import TemplateFault, explain, syntax_message
@@ -68,7 +70,7 @@ class Compiler:
         placing = self._template(workshop, destination.label, destination)
         expression = self._expression(workshop, for_each)
         shared = static | self._reads(placing)
-        items = find_literal_items(workshop.environment, workshop.library, for_each.label)
+        items = _literal_items(expression)
         literal = self._reads(main, items) | self._reads(placing, items) if items else shared
         return ForEach(
             options,
@@ -137,6 +139,12 @@ class Compiler:
                 resolve=self._functions.dependency,
                 names={"item": items} if items else {},
             )
+
+
+def _literal_items(expression: Executable) -> tuple[object, ...]:
+    (assigned,) = expression.library.tree(expression.environment, expression.template.name or "").body
+    assert isinstance(assigned, nodes.Assign)
+    return literal_items(assigned.node, EvalContext(expression.environment))
 
 
 @contextmanager

@@ -65,25 +65,6 @@ def find_dependencies(
     return frozenset(walk.found)
 
 
-def find_literal_items(environment: Environment, library: Library, name: str) -> tuple[object, ...]:
-    """Return the items of an expression that stand in it literally, as a template sees them; else none.
-
-    Args:
-        environment: The expression's.
-        library: Where its syntax tree is: the assignment of its value.
-        name: Its name there.
-    """
-    assigned = library.tree(environment, name).body[0]
-    assert isinstance(assigned, nodes.Assign)
-    found: list[object] = []
-    for value in candidates(assigned.node, {"range": (RANGE,)}, EvalContext(environment)):
-        if isinstance(value, dict):
-            found.extend({"key": key, "value": item} for key, item in value.items())
-        elif isinstance(value, list | tuple):
-            found.extend(value)
-    return tuple(found[:_MOST_ITEMS])
-
-
 class _Walk:
     """One walk over one template and all it takes in."""
 
