@@ -86,6 +86,12 @@ def test_prometheus_takes_its_config(tmp_path: Path, has_jobs: bool) -> None:  #
     accepted(program, "check", "config", write(tmp_path, "prometheus.yml", None if has_jobs else data))
 
 
+def test_a_shell_reads_the_env_file_as_it_was_meant(tmp_path: Path) -> None:
+    script = 'set -eua; . "$0"; printf "%s\\n" "$GREETING" "$DEBUG" "$DATABASE_URL"'
+    read = accepted("/bin/sh", "-c", script, write(tmp_path, "app.env")).splitlines()
+    assert read == ["it's $5 off", "no", "postgresql://shop:p%40ss%2Fw%20rd@db.internal:5432/shop"]
+
+
 class PgBouncer(Server):
     """A PgBouncer on a socket in its folder; it refuses to be root."""
 

@@ -84,3 +84,9 @@ def test_absolute_destination_whose_items_could_get_in_the_way(
 def test_absolute_destination_in_a_folder_of_its_own_is_fine(bench: Workbench) -> None:
     text = with_template(f"""for_each: "{{{{ ls('s') }}}}", destination: '{bench.folder}/other/{{{{ item.key }}}}'""")
     assert bench.problems(text) == []
+
+
+def test_variables_are_expanded_in_both(bench: Workbench) -> None:
+    text = with_template("""for_each: "{{ ls('${ROOT}/sites') }}", destination: '${NAME:-web}/{{ item.key }}'""")
+    (template,) = bench.load(text, {"ROOT": "eu"}).settings.bundles["web"].templates
+    assert (template.for_each, template.destination) == ("{{ ls('eu/sites') }}", "web/{{ item.key }}")
