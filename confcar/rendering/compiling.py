@@ -82,10 +82,15 @@ class Compiler:
             literal=literal - shared,
         )
 
+    @property
+    def libraries(self) -> tuple[Library, ...]:
+        """Where all that was compiled so far was read."""
+        return tuple(workshop.library for workshop in self._workshops.values())
+
     def close(self) -> None:
         """Let go of what only compiling needs."""
-        for workshop in self._workshops.values():
-            workshop.library.forget_trees()
+        for library in self.libraries:
+            library.forget_trees()
 
     def _text(self, options: TemplateOptions) -> TemplateText:
         if options.source is None:
