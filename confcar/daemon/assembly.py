@@ -83,10 +83,8 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
     publisher = create_publisher(name, options)
     context.status.add_bundle(name, str(options.directory))
     for destination in options.outside:
-        _LOG.info(
-            "file outside the directory, published by rename, not part of the atomic set",
-            extra=fields(bundle=name, destination=destination),
-        )
+        note = "published by rename, not part of the atomic set"
+        _LOG.info("file outside the directory", extra=fields(bundle=name, destination=destination, note=note))
     owed = None
     if reloads and options.reload:
         steps = [
