@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,11 @@ class Place:
         temporary.replace(self.folder / "data.yaml")
 
     def published(self) -> dict[str, str]:
-        found = [*self.out.glob("sites/*"), *self.outside.glob("*")]
-        return {path.name: path.read_text() for path in sorted(found)}
+        found = {}
+        for path in sorted([*self.out.glob("sites/*"), *self.outside.glob("*")]):
+            with suppress(FileNotFoundError):  # it went since it was listed
+                found[path.name] = path.read_text()
+        return found
 
     def run(self, name: str, *arguments: str) -> tuple[int, str]:
         ended = run_confcar(name, "-c", self.config, *arguments)
@@ -72,8 +76,9 @@ def test_files_come_and_go_with_their_items_and_each_change_is_one_reload(place:
             assert primary.reloads()[-1].files == {"sites/a.conf": None, "sites/c.conf": "1"}
             place.write()
             wait_until(lambda: place.published() == {})
-            wait_until(lambda: sidecar.bundle()["reload"]["pending"] is False)
-            assert len(primary.reloads()) == 3
+            wait_until(lambda: len(primary.reloads()) == 3)
+            wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 3)
+            assert (sidecar.bundle()["generation"], len(primary.reloads())) == (3, 3)
             assert place.outside.is_dir()
 
 
