@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal[
-    "key", "ls", "tree", "secret", "secrets", "file", "service", "services", "nodes", "datacenters"
-]
+Kind = Literal["key", "ls", "tree", "secret", "secrets", "file", "service", "services", "nodes", "datacenters"]
 """What is read, by the name of the template function; `key_exists` reads a `key`."""
 
 Version = Hashable

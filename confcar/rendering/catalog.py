@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from confcar.errors import TemplateError
 from confcar.model import CONFIG_FOLDER, Kind
 
-
 _CONSUL_ONLY: frozenset[Kind] = frozenset({"service", "services", "nodes", "datacenters"})
 
 
