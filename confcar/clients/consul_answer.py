@@ -23,7 +23,7 @@ class Answer:
         last_contact_seconds: How long the answering server had not heard from the leader.
         had_token: Whether a token was sent.
         knows_leader: Whether the answering server knew who leads.
-        is_streamed: Whether a client agent answered from what servers stream to it. Such an index may be above the one
+        is_streamed: Whether the agent answered from what servers stream to it. Such an index may be above the one
             that a server gives for the same state, so the two do not compare.
     """
 
@@ -75,6 +75,7 @@ def items_reader(subject: Subject) -> Callable[[Reply], Answer]:
 def _answer_of(reply: Reply, index: str | int) -> Answer:
     headers = reply.headers
     # A listing leaves out what the token may not read. Consul tells who has a token that it did so, and others nothing.
+    is_streamed = headers.get("X-Consul-Query-Backend") == "streaming"
     is_blind = not reply.had_token and headers.get("X-Consul-Default-ACL-Policy") == "deny"
     return Answer(
         index=max(0, int(index)),
@@ -82,6 +83,7 @@ def _answer_of(reply: Reply, index: str | int) -> Answer:
         may_hide=is_blind or headers.get("X-Consul-Results-Filtered-By-ACLs") == "true",
         last_contact_seconds=int(headers.get("X-Consul-LastContact", "0")) / 1000,
         had_token=reply.had_token,
-        knows_leader=headers.get("X-Consul-KnownLeader") != "false",
-        is_streamed=headers.get("X-Consul-Query-Backend") == "streaming",
+        # A streamed answer always says false, whoever leads.
+        knows_leader=is_streamed or headers.get("X-Consul-KnownLeader") != "false",
+        is_streamed=is_streamed,
     )

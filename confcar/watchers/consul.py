@@ -46,6 +46,8 @@ _MOST_POLLS_PER_SECOND = 100
 # Policies change without waking a query.
 _DENIED_AGAIN_SECONDS = 5.0
 _REFUSED_AGAIN_SECONDS = 3600.0
+# A blocking query that says nothing new before this part of its wait is over did not wait for it.
+_EARLY = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -144,8 +146,14 @@ class ConsulWatcher:
             faults = {each: fault for each in dependencies if (fault := path_fault(each)) is not None}
             return Snapshot(query, {}, _REFUSED_AGAIN_SECONDS, faults)
         seen = after if isinstance(after, _Seen) else None
+        started = self._clock()
         try:
             answer = self._ask(query, seen, wait_seconds)
+            is_early = self._clock() - started < wait_seconds * _EARLY
+            if is_early and seen is not None and 0 < seen.index == answer.index:
+                # A server that has restored a snapshot, or is about to end, lets its queries go with what they knew. On
+                # the old index it would block on, whatever is written, until the new one has come that far.
+                answer = self._ask(query, None, 0.0)
         except SourceDeniedError as error:
             return self._read_singly(dependencies, error)
         if self._guard.went_back(query, _comparable_index(answer)):

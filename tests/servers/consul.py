@@ -97,6 +97,24 @@ class ConsulServer(Server):
         for start in range(0, len(operations), _TXN_OPERATIONS):
             self.txn(operations[start : start + _TXN_OPERATIONS])
 
+    def register(self, node: str, service: str, *, status: str = "passing", **fields: object) -> None:
+        """Put an instance on a node of its own name into the catalogue, or replace it.
+
+        Args:
+            node: The node's name; its address is 10.0.0.1.
+            service: The service's name, and the instance's id unless *fields* has `ID`.
+            status: Of the instance's only check.
+            fields: More of the instance by Consul's own names: `ID`, `Address`, `Port`, `Tags`, `Meta`.
+        """
+        instance = {"ID": service, "Service": service, **fields}
+        check = {"CheckID": f"check-{instance['ID']}", "Name": "test", "Status": status, "ServiceID": instance["ID"]}
+        body = {"Node": node, "Address": "10.0.0.1", "SkipNodeUpdate": True, "Service": instance, "Check": check}
+        self.call("PUT", "/v1/catalog/register", body).expect(200)
+
+    def deregister(self, node: str) -> None:
+        """Take a node and all its instances out of the catalogue."""
+        self.call("PUT", "/v1/catalog/deregister", {"Node": node}).expect(200)
+
     def create_token(self, rules: str) -> str:
         """Return a new token with just these rules (HCL or JSON); needs `acl=True`."""
         name = f"test-{uuid.uuid4()}"
