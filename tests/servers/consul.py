@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.servers.api import Answer, request
+from tests.servers.api import DEADLINE_SECONDS, Answer, request
 from tests.servers.process import Server, unused_ports
 
 _TXN_OPERATIONS = 64  # the most that one transaction takes
@@ -67,11 +67,19 @@ class ConsulServer(Server):
         """Return whether there is a leader that serves consistent reads."""
         return self.call("GET", "/v1/kv/ready?consistent").status in {200, 404}
 
-    def call(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Answer:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> Answer:
         """Return the answer of an API call with the management token, or with *token*."""
         token = self.token if token is None else token
         headers = {"X-Consul-Token": token} if token else {}
-        return request(method, self.address + path, body=body, headers=headers)
+        return request(method, self.address + path, body=body, headers=headers, timeout_seconds=timeout_seconds)
 
     def put(self, key: str, value: str | bytes) -> None:
         """Write one key."""
