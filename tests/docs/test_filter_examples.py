@@ -71,10 +71,9 @@ def test_example_gives_what_stands_beside_it(template: str, output: str) -> None
         environ=data["env"],
     )
     renderer.compile()
-    known: frozenset[Dependency] | None = None
-    while known != renderer.dependencies:
-        known = renderer.dependencies
-        rendering = renderer.render({one: answer(one, data) for one in known}, None)
+    rendering = renderer.render({one: answer(one, data) for one in renderer.dependencies}, None)
+    if rendering.missing:  # an argument was data
+        rendering = renderer.render({one: answer(one, data) for one in renderer.dependencies}, None)
     assert [file.content.decode() for file in rendering.files] == [output]
     assert {one.source for one in renderer.dependencies} <= {"all", CONFIG_FOLDER}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,11 @@ def shown(followed: Followed, wanted: Dependency) -> list[str]:
     """Return the nodes of the instances, each by its last part."""
     value = followed.value(wanted)
     return [str(item["node"]).rpartition("-")[2] for item in value] if isinstance(value, tuple) else ["not read yet"]
+
+
+def items(followed: Followed, wanted: Dependency) -> list[dict[str, object]]:
+    value = followed.value(wanted)
+    return list(value) if isinstance(value, tuple) else []
 
 
 def test_an_instance_has_all_a_config_file_needs_and_falls_back_to_its_nodes_address(corner: Corner) -> None:
@@ -119,11 +125,10 @@ def test_services_nodes_and_datacenters_are_followed_and_sorted(corner: Corner) 
     with following(corner.server.address, services, nodes, datacenters) as followed:
         wait_until(lambda: followed.value(datacenters) == ("dc1",))
 
-        def listed(wanted: Dependency) -> dict[str, object]:
-            value = followed.value(wanted)
-            items = value if isinstance(value, tuple) else ()
-            assert [each["name"] for each in items] == sorted(each["name"] for each in items)
-            return {each["name"]: each for each in items}
+        def listed(wanted: Dependency) -> dict[str, dict[str, object]]:
+            found = {str(each["name"]): each for each in items(followed, wanted)}
+            assert list(found) == sorted(found)
+            return found
 
         wait_until(lambda: listed(services).get(corner.service) == {"name": corner.service, "tags": ("t1", "t2")})
         assert "consul" in listed(services)
@@ -182,3 +187,27 @@ def test_what_acls_hide_is_denied_and_not_an_empty_list(consul_acl: ConsulServer
         with pytest.raises(SourceDeniedError, match=r'node_prefix "" \{ policy = "read" \}'):
             watcher.fetch(query, frozenset({nodes}), after=None, wait_seconds=0)
     consul_acl.deregister(f"{name}-node")
+
+
+def test_a_second_datacenter_is_read_by_name_and_listed(
+    own_consul: ConsulServer, consul_program: Path, tmp_path: Path
+) -> None:
+    own_consul.put("a", "here")
+    settings = {"datacenter": "dc2", "retry_join_wan": [own_consul.wan_address]}
+    with ConsulServer(tmp_path / "dc2", consul_program, settings=settings) as other:
+        other.put_many({"a": "there", "folder/b": "1"})
+        other.register("far", "web", Meta={"v": "1"})
+        here, there, folder = want("key", "a"), want("key", "a", dc="dc2"), want("ls", "folder", dc="dc2")
+        web, services, nodes = want("service", "web", dc="dc2"), want("services", dc="dc2"), want("nodes", dc="dc2")
+        datacenters = want("datacenters")
+        wait_until(lambda: own_consul.call("GET", "/v1/catalog/datacenters").json == ["dc1", "dc2"], timeout=30)
+        with following(own_consul.address, here, there, folder, web, services, nodes, datacenters) as followed:
+            wait_until(lambda: followed.value(here) == b"here" and followed.value(there) == b"there", timeout=30)
+            wait_until(lambda: followed.value(folder) == {"b": b"1"} and shown(followed, web) == ["far"])
+            wait_until(lambda: {each["name"] for each in items(followed, services)} == {"consul", "web"})
+            wait_until(lambda: {each["datacenter"] for each in items(followed, nodes)} == {"dc2"})
+            assert followed.value(datacenters) == ("dc1", "dc2")
+            other.put("a", "changed")
+            other.register("far", "web", status="critical")
+            wait_until(lambda: followed.value(there) == b"changed" and shown(followed, web) == [])
+            assert followed.value(here) == b"here"

@@ -81,6 +81,11 @@ class ConsulServer(Server):
         headers = {"X-Consul-Token": token} if token else {}
         return request(method, self.address + path, body=body, headers=headers, timeout_seconds=timeout_seconds)
 
+    @property
+    def wan_address(self) -> str:
+        """Where servers of other datacenters join it."""
+        return f"127.0.0.1:{self._ports['serf_wan']}"
+
     def put(self, key: str, value: str | bytes) -> None:
         """Write one key."""
         content = value.encode() if isinstance(value, str) else value
