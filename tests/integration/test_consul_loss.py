@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.consul_following import Followed, following, want
+from tests.integration.sidecar import Sidecar
 from tests.servers.consul import ConsulServer
 from tests.waiting import wait_until
 
@@ -160,3 +161,45 @@ def test_a_first_start_on_an_empty_server_is_a_value(consul_program: Path, tmp_p
     ):
         wait_until(lambda: followed.value(SITES) == {} and followed.value(WEB) == () and followed.value(NONE) is None)
         assert followed.is_up
+
+
+_CONFIG = """
+sources: {{consul: {{type: consul, address: "{address}"}}}}
+bundles:
+  web:
+    directory: out
+    wait: {{quiet: 10ms, max: 100ms}}
+    templates: [{{source: sites.j2, destination: sites}}]
+"""
+_TEMPLATE = """{% for site in ls('sites') %}{{ site.key }} {% endfor %}
+{% for each in service('web') %}{{ each.node }} {% endfor %}
+{{ key('maybe', default='none') }}"""
+
+
+def test_published_files_stay_and_status_and_metrics_say_what_to_do(forgetful: ConsulServer, tmp_path: Path) -> None:
+    config = tmp_path / "confcar.yaml"
+    config.write_text(_CONFIG.format(address=forgetful.address))
+    (tmp_path / "sites.j2").write_text(_TEMPLATE)
+    sites = tmp_path / "out" / "sites"
+    with Sidecar(config) as sidecar:
+        assert sites.read_text() == "a \nn1 \n3"
+        forgetful.kill()
+        forgetful.start()
+
+        def source() -> dict[str, object]:
+            return dict(sidecar.status()["sources"]["consul"])
+
+        wait_until(lambda: "empty_guard: false" in str(source()["error"]), timeout=20)
+        assert source()["up"] is False
+        assert 'confcar_source_up{source="consul"} 0.0' in sidecar.get("/metrics")[1]
+        assert sidecar.is_ready()
+        # One thing that is there again is taken, and shows that the rest was not.
+        forgetful.put("sites/b", "1")
+        wait_until(lambda: sites.read_text() == "b \nn1 \n3")
+        assert source()["up"] is False
+        fill(forgetful)
+        wait_until(lambda: sites.read_text() == "a b \nn1 \n3")
+        wait_until(lambda: source()["up"] is True, timeout=20)
+        assert source()["error"] is None
+        assert sidecar.log().count("source lost its data") == 1
+        assert "source has its data again" in sidecar.log()
