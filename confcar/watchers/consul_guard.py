@@ -9,11 +9,11 @@ Knows no Consul: it is told what was read, and asks through `Witness` whether th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from confcar.errors import SourceDataError, SourceDeniedError
-from confcar.model import Dependency, Reading
+from confcar.model import Dependency, Kind, Reading
 from confcar.watchers.base import Query
 
 _CURE = (
@@ -22,6 +22,7 @@ _CURE = (
 )
 _REPLACED = f"Consul has an older index than before, and what was there is empty: it was restored or replaced. {_CURE}"
 _EMPTIED = f"all that is read from Consul went empty together. {_CURE}"
+_FOLDERS: frozenset[Kind] = frozenset({"ls", "tree"})
 # How many other queries are asked, after an outage, whether the server is still the one it was.
 _MOST_WITNESSES = 8
 
@@ -137,8 +138,10 @@ class EmptyGuard:
             if is_back:
                 return _REPLACED
             is_alive = is_alive or has_something
-        is_all = len(lost) + sum(map(len, others.values())) > 1
-        if is_alive or not (is_all or was_cut_off):
+        if is_alive:
+            return None
+        is_all = _count_things(lost.union(*others.values())) > 1
+        if not (is_all or was_cut_off):
             return None
         # One list alone went empty over an outage: what is registered and only ill is no loss.
         return None if not is_all and any(map(witness.is_known, lost)) else _EMPTIED
@@ -155,6 +158,32 @@ class EmptyGuard:
 def is_nothing(reading: Reading) -> bool:
     """Return whether a source has nothing there: no key, or an empty list or folder. An empty text is something."""
     return reading.value is None or (not isinstance(reading.value, bytes) and not reading.value)
+
+
+def _count_things(dependencies: set[Dependency]) -> int:
+    """Return how many things they read that can go one without the other.
+
+    A service is one thing however it is selected, and so is a folder with all that is read inside it.
+    """
+    things: set[tuple[object, ...]] = set()
+    folders = {(each.path, _datacenter(each)) for each in dependencies if each.kind in _FOLDERS}
+    for each in dependencies:
+        place = _datacenter(each)
+        if each.kind == "key" or each.kind in _FOLDERS:
+            outer = (folder for folder in _folders_around(each) if (folder, place) in folders)
+            things.add(("stored", next(outer, each.path), place))
+        else:
+            things.add((each.kind, each.path, place))
+    return len(things)
+
+
+def _folders_around(dependency: Dependency) -> Iterator[str]:
+    segments = dependency.path.split("/") if dependency.path else []
+    return ("/".join(segments[:count]) for count in range(len(segments)))
+
+
+def _datacenter(dependency: Dependency) -> tuple[object, ...]:
+    return tuple(value for name, value in dependency.params if name == "dc")
 
 
 def _look(witness: Witness, query: Query, dependencies: set[Dependency], known: int) -> tuple[bool, bool]:

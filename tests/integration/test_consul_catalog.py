@@ -93,7 +93,7 @@ def test_states_are_told_apart_and_a_change_of_one_arrives(corner: Corner) -> No
         corner.add("passing", status="critical")
         wait_until(lambda: shown(followed, critical) == ["critical", "passing"])
         wait_until(lambda: shown(followed, passing) == [])
-        assert followed.is_up
+        wait_until(lambda: followed.is_up)
 
 
 def test_an_instance_in_maintenance_is_neither_passing_nor_critical(own_consul: ConsulServer) -> None:
@@ -139,6 +139,21 @@ def test_services_nodes_and_datacenters_are_followed_and_sorted(corner: Corner) 
         wait_until(lambda: corner.service not in listed(services) and node not in listed(nodes))
 
 
+@pytest.mark.parametrize("consistency", ["default", "stale", "consistent"])
+def test_a_service_is_followed_with_every_consistency(consistency: str, corner: Corner) -> None:
+    wanted, by_tag = want("service", corner.service), want("service", corner.service, tag="new")
+    with following(corner.server.address, wanted, by_tag, consistency=consistency) as followed:
+        wait_until(lambda: followed.value(wanted) == followed.value(by_tag) == ())
+        for number in range(5):
+            corner.add(f"n{number}", Tags=["new"])
+            wait_until(lambda: len(shown(followed, wanted)) == len(shown(followed, by_tag)) == number + 1)  # noqa: B023 - used at once
+            assert shown(followed, wanted) == [f"n{each}" for each in range(number + 1)]
+        for number in range(5):
+            corner.remove(f"n{number}")
+            wait_until(lambda: len(shown(followed, wanted)) == len(shown(followed, by_tag)) == 4 - number)  # noqa: B023 - used at once
+        wait_until(lambda: followed.is_up)
+
+
 def test_near_keeps_the_order_of_the_server(corner: Corner) -> None:
     for name in ("c", "a", "b"):
         corner.add(name)
@@ -162,7 +177,7 @@ def test_a_service_that_nobody_has_is_an_empty_list(consul: ConsulServer) -> Non
     wanted = want("service", f"none-{uuid.uuid4().hex}")
     with following(consul.address, wanted) as followed:
         wait_until(lambda: followed.value(wanted) == ())
-        assert followed.is_up
+        wait_until(lambda: followed.is_up)
 
 
 def test_what_acls_hide_is_denied_and_not_an_empty_list(consul_acl: ConsulServer) -> None:

@@ -95,6 +95,43 @@ def test_everything_that_empties_in_several_answers_stays() -> None:
     assert "empty_guard: false" in str(consul.troubles[0])
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(want("service", "web"), Dependency("consul", "service", "web", (("tag", "a"),)), id="one service"),
+        pytest.param(want("ls", "a"), want("tree", "a"), id="one folder"),
+        pytest.param(want("tree", "a"), want("key", "a/b/c"), id="a folder and what is inside"),
+        pytest.param(want("tree", ""), want("ls", "a"), id="the whole store and a folder"),
+    ],
+)
+def test_one_thing_that_is_read_in_two_ways_is_one_thing(one: Dependency, other: Dependency) -> None:
+    consul = Consul()
+    for query, each in (("1", one), ("2", other)):
+        consul.says(100, {each: FULL}, query=query)
+    consul.holds = {"1": (101, False), "2": (101, False)}
+    assert not consul.says(101, {one: EMPTY}, query="1")
+    assert not consul.says(101, {other: EMPTY}, query="2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(want("service", "web"), want("service", "web2"), id="two services"),
+        pytest.param(want("key", "a/b"), want("key", "a/c"), id="two keys of a folder"),
+        pytest.param(want("ls", "a"), want("ls", "ab"), id="two folders"),
+        pytest.param(want("ls", "a"), Dependency("consul", "ls", "a", (("dc", "x"),)), id="two datacenters"),
+        pytest.param(want("ls", "a"), want("service", "a"), id="a folder and a service"),
+    ],
+)
+def test_two_things_that_go_together_stay(one: Dependency, other: Dependency) -> None:
+    consul = Consul()
+    for query, each in (("1", one), ("2", other)):
+        consul.says(100, {each: FULL}, query=query)
+    consul.holds = {"1": (101, False), "2": (101, False)}
+    assert consul.says(101, {one: EMPTY}, query="1") == {one}
+    assert consul.says(101, {other: EMPTY}, query="2") == {other}
+
+
 def test_what_is_held_back_stays_so_until_something_is_there_again() -> None:
     consul = filled(A)
     assert consul.says(50, {A: EMPTY}) == {A}
