@@ -83,6 +83,8 @@ def test_source_defaults(bench: Workbench) -> None:
         "namespace": None,
         "partition": None,
         "consistency": "default",
+        "max_stale_seconds": 10.0,
+        "empty_guard": True,
         "max_connections": 32,
         "tls": None,
     }
