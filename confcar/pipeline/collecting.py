@@ -127,7 +127,11 @@ def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
 def _pending(missing: tuple[Missing, ...], view: View) -> PendingError:
     asked = {(item.source, item.path) for item in missing}
     # What else stands in the view may be read in a branch that was not taken: its errors are nobody's.
-    known = {each: answer for each, answer in view.items() if (each.source, each.path) in asked}
+    known = {
+        each: answer
+        for each, answer in view.items()
+        if (each.source, each.path) in asked and not (answer.reading and answer.reading.is_dynamic)
+    }
     errors = [answer.error for answer in known.values() if answer.reading is None and answer.error is not None]
     denied = next((error for error in errors if isinstance(error, SourceDeniedError)), None)
     source = next((error for error in errors if isinstance(error, SourceError)), None)

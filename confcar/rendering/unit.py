@@ -81,7 +81,7 @@ class Unit:
             raise TemplateError(failure)
         else:
             self._complete = self.read
-            self.output = self._file(content, secret=notes.secret)
+            self.output = self._file(content, notes)
 
     def _content(self, notes: Notes) -> tuple[bytes, str | None]:
         """Return the output, or the words for what went wrong."""
@@ -108,7 +108,7 @@ class Unit:
         expression = excerpt(self.environment, source, line, name=name)
         return f"{template.label}:{line}: {explain(error, expression=expression)}"
 
-    def _file(self, content: bytes, *, secret: bool) -> RenderedFile:
+    def _file(self, content: bytes, notes: Notes) -> RenderedFile:
         options = self.options
         return RenderedFile(
             options.destination,
@@ -117,7 +117,8 @@ class Unit:
             user=options.user,
             group=options.group,
             format=options.format,
-            secret=secret,
+            secret=notes.secret,
+            leased_until=notes.leased_until,
         )
 
 
