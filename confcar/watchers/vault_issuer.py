@@ -8,7 +8,7 @@ when a new one has to be asked for. While the old one lives, a failing renewal l
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -104,11 +104,15 @@ class Issuer:
         self._put(self._lease_of(dependency, answer, data, token=token, asked_at=self._clocks.monotonic()))
         return self._issued(self._leases.current(dependency), has_asked=True)
 
-    def revoke(self, token: Token, *, limit_seconds: float) -> None:
-        """Revoke every lease that lives, as far as that can be done within the time limit."""
-        found = [lease for lease in self._leases.all() if lease.grant.lease_id]
-        revoked = self._upkeep.revoke(found, token=token, limit_seconds=limit_seconds)
+    def holds(self, dependency: Dependency) -> bool:
+        """Whether something is held for a dependency, or was left for it by an earlier process."""
+        return self._leases.current(dependency) is not None or self._inheritance.find(dependency) is not None
+
+    def revoke(self, leases: Iterable[Lease], *, token: Token, limit_seconds: float) -> None:
+        """Revoke these leases, as far as that can be done within the time limit."""
+        found = [lease for lease in leases if lease.grant.lease_id]
         if found:
+            revoked = self._upkeep.revoke(found, token=token, limit_seconds=limit_seconds)
             _log.info("leases revoked", extra=fields(source=self._asking.name, count=revoked, of=len(found)))
 
     def _issued(self, lease: Lease | None, *, has_asked: bool) -> Issued:

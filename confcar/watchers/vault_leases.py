@@ -54,7 +54,7 @@ class Lease:
     dependency: Dependency
     data: Mapping[str, object] = field(repr=False)
     grant: Grant
-    clock: LeaseClock
+    clock: LeaseClock = field(default_factory=LeaseClock)
     token_hash: str = ""
     issued_at: float = 0.0
     until: float | None = None

@@ -89,7 +89,9 @@ class Upkeep:
                 break
             try:
                 body = {"lease_id": lease.grant.lease_id}
-                answer = self._asking.client.call("PUT", "sys/leases/revoke", token=token.value, body=body)
+                answer = self._asking.client.call(
+                    "PUT", "sys/leases/revoke", token=token.value, body=body, timeout_seconds=limit_seconds
+                )
             except SourceError:
                 break
             revoked += answer.is_ok

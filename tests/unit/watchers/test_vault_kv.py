@@ -120,7 +120,7 @@ def test_version_is_asked_for_on_v2_and_refused_on_v1(api: VaultApi, reader: Rea
 
     assert reader.read("secret/app", version=3).value == {"a": 1}
     assert api.asked[-1].query == {"version": "3"}
-    with pytest.raises(SourceDataError, match="keeps no versions"):
+    with pytest.raises(SourceDataError, match="only KV v2 keeps versions"):
         reader.read("kv1/app", version=3)
 
 
