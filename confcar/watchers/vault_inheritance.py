@@ -86,8 +86,6 @@ class Inheritance:
         clock = clock_of(grant, now=began_at, jitter=jitter)
         lease = Lease(dependency, handed.data, grant, token_hash=handed.token_hash, issued_at=handed.issued_at)
         lease.wind(LeaseClock(clock.ends_at, clock.renew_at, clock.replace_at), now=now, wall=wall)
-        if grant.lease_id:
-            lease.read_at = now
         return lease
 
 

@@ -154,6 +154,7 @@ class Issuer:
             lives, has_asked = self._lives(lease), True
         self._inheritance.claim(dependency)
         if lives:
+            self._look_up_later(lease)
             self._put(lease)
             _log.info("taken over", extra=fields(source=self._asking.name, path=dependency.path))
         return has_asked
@@ -226,9 +227,13 @@ class Issuer:
         grant = grant_of(answer.body, wall=wall, is_read=is_read)
         lease = Lease(dependency, data, grant, token_hash=hash_of(token.value), issued_at=wall)
         lease.wind(clock_of(grant, now=asked_at, jitter=self._clocks.jitter), now=asked_at, wall=wall)
-        if grant.lease_id:
-            lease.read_at = asked_at + poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter)
+        self._look_up_later(lease)
         return lease
+
+    def _look_up_later(self, lease: Lease) -> None:
+        if lease.grant.lease_id:
+            delay = poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter)
+            lease.read_at = self._clocks.monotonic() + delay
 
     def _schedule(self, lease: Lease, before: Lease | None) -> None:
         """Note when to read again what reading does not make anew."""

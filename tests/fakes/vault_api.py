@@ -128,7 +128,7 @@ class VaultApi:
             return 400, {"errors": ["invalid role or secret ID"]}, {}
         self.logins += 1
         value = f"login-token-{self.logins}"
-        self.add_token(value, ttl=100)
+        self.add_token(value, ttl=int(str(self.auth["lease_duration"])))
         return 200, {"auth": {"client_token": value, **self.auth}}, {}
 
     def _known(self, asked: Asked, token: str) -> _Answer:

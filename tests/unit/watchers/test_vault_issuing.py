@@ -74,7 +74,7 @@ def test_renewal_names_lease_and_full_duration_and_goes_out_with_the_token(api: 
     assert asked.headers["x-vault-token"] == "login-token-1"
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 429, 412])
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
 def test_failing_renewal_costs_one_request_and_no_new_credential_while_the_lease_lives(
     api: VaultApi, world: Issuing, status: int
 ) -> None:
