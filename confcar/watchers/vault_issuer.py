@@ -228,6 +228,7 @@ class Issuer:
         lease = Lease(dependency, data, grant, token_hash=hash_of(token.value), issued_at=wall)
         lease.wind(clock_of(grant, now=asked_at, jitter=self._clocks.jitter), now=asked_at, wall=wall)
         self._look_up_later(lease)
+        self._upkeep.poll(lease)
         return lease
 
     def _look_up_later(self, lease: Lease) -> None:

@@ -123,11 +123,24 @@ class Upkeep:
             lease.is_last = clock.renew_at == math.inf
             self._wind(lease, clock, now)
             lease.renewal.reset()
+            self._take_data(lease, answer)
             _log.debug("lease renewed", extra=fields(source=self._name, path=lease.dependency.path, seconds=granted))
         elif answer.is_transient:
             raise answer.error(action)
         else:
             self._end(lease, now)
+
+    def poll(self, lease: Lease) -> None:
+        """Renew the lease of a static secret every `refresh`, since a renewal tells what was written there since."""
+        if lease.dependency.kind == "secret" and lease.clock.renew_at < math.inf:
+            delay = poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter)
+            lease.clock.renew_at = min(lease.clock.renew_at, self._clocks.monotonic() + delay)
+
+    def _take_data(self, lease: Lease, answer: VaultAnswer) -> None:
+        data = answer.body.get("data")
+        if lease.dependency.kind == "secret" and isinstance(data, Mapping) and data != lease.data:
+            lease.data = data
+        self.poll(lease)
 
     def _look_up(self, lease: Lease) -> bool:
         lease.read_at = math.inf

@@ -21,7 +21,8 @@ class DatabaseApplication:
         port: Where `POST /` tells it to read its file again.
         queries: How many were answered.
         failures: What went wrong, one text for each failed query.
-        reloads: How often it was told.
+        reloads: How often it was told, and took them.
+        refuses: Whether it answers 503 instead, and goes on with what it has.
     """
 
     def __init__(self, file: Path, query: Callable[[str, str], object]) -> None:
@@ -32,6 +33,7 @@ class DatabaseApplication:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self._server.server_port
         self.queries = self.reloads = 0
+        self.refuses = False
         self.failures: list[str] = []
         self._threads = [threading.Thread(target=body) for body in (self._server.serve_forever, self._ask)]
 
@@ -61,21 +63,27 @@ class DatabaseApplication:
                 if used is self._credentials:  # else it was told in between, and the old ones are not its own any more
                     self.failures.append(f"{time.monotonic():.1f} {used[0]}: {error}")
 
+    @property
+    def user(self) -> str:
+        """The role it uses now; empty for none."""
+        return self._credentials[0] if self._credentials else ""
+
     def _take(self) -> None:
         held = json.loads(self._file.read_text())
         self._credentials = held["username"], held["password"]
         self.reloads += 1
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self._take
+        application = self
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
                 pass
 
             def do_POST(self) -> None:
-                take()
-                self.send_response(200)
+                if not application.refuses:
+                    application._take()
+                self.send_response(503 if application.refuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -37,6 +37,12 @@ def creds_of(database: Database) -> Dependency:
     return Dependency("vault", "issue", database.path, BY_READING)
 
 
+def roles_of(database: Database) -> list[str]:
+    """Return the roles of this engine that exist."""
+    found = database.postgres.query("SELECT rolname FROM pg_roles")
+    return [name for (name,) in found if name.startswith(f"{database.mount}-")]
+
+
 def write_config(folder: Path, address: str, database: Database, port: int, **source: object) -> Path:
     """Write a config whose bundle `web` holds the credentials, and that tells the application at a port."""
     role = database.openbao.create_approle(database.mount, [database.mount])
@@ -116,6 +122,30 @@ def test_failing_renewals_cost_one_request_per_step_and_no_credential_and_recove
     assert (database.roles_made, openbao_proxy.count(f"/v1/{database.path}$")) == (1, 1)
 
 
+def test_old_credentials_live_until_the_primary_has_acknowledged_the_new_ones(
+    openbao_proxy: FaultProxy, database: Database, tmp_path: Path
+) -> None:
+    database.make_role("9s", "24h")
+    with DatabaseApplication(tmp_path / "web" / "db.json", database.works) as application:
+        config = write_config(tmp_path, openbao_proxy.address, database, application.port)
+        with Sidecar(config):
+            wait_until(lambda: application.queries > 0)
+            old = application.user
+            application.refuses = True
+            openbao_proxy.answer(500, path=RENEW, body=b'{"errors": ["internal error"]}')
+            wait_until(lambda: database.roles_made == 2, timeout=20)
+            openbao_proxy.clear()
+            pause(12)  # longer than the old one lives without a renewal
+            assert (application.user, application.failures) == (old, [])
+
+            application.refuses = False
+            wait_until(lambda: application.user != old, timeout=20)
+            wait_until(lambda: old not in roles_of(database), timeout=20)  # nobody renews it any more
+
+    assert application.failures == []
+    assert database.roles_made == 2
+
+
 def test_revoked_token_costs_its_leases_only_and_they_are_served_again_at_once(
     openbao: OpenBaoServer, openbao_proxy: FaultProxy, database: Database, kv_mount: str, tmp_path: Path
 ) -> None:
@@ -170,20 +200,15 @@ def test_lease_revoked_by_an_administrator_is_replaced_by_the_next_lookup(
     assert database.roles_made == 2
 
 
-def test_revoke_on_exit_takes_the_roles_away(
-    openbao_proxy: FaultProxy, database: Database, postgres: PostgresServer, tmp_path: Path
-) -> None:
-    def roles() -> int:
-        return sum(name.startswith(f"{database.mount}-") for (name,) in postgres.query("SELECT rolname FROM pg_roles"))
-
+def test_revoke_on_exit_takes_the_roles_away(openbao_proxy: FaultProxy, database: Database, tmp_path: Path) -> None:
     with DatabaseApplication(tmp_path / "web" / "db.json", database.works) as application:
         config = write_config(tmp_path, openbao_proxy.address, database, application.port, revoke_on_exit=True)
         with Sidecar(config) as sidecar:
             wait_until(lambda: application.queries > 0)
-            assert roles() == 1
+            assert len(roles_of(database)) == 1
             assert sidecar.stop() == 0
 
-    wait_until(lambda: roles() == 0)
+    wait_until(lambda: not roles_of(database))
 
 
 def test_without_revoke_on_exit_the_roles_live_on(
