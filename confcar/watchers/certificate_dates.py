@@ -1,13 +1,14 @@
 """From when to when a certificate is good, read off its own bytes: the standard library has no public way to ask.
 
-Of the certificate's structure (RFC 5280, section 4.1) only the way to `validity` is walked; whether it is genuine is
-not judged here.
+Of an X.509 certificate (RFC 5280, section 4.1) only the way to `validity` is walked, of an OpenSSH one (its PROTOCOL.certkeys)
+only the way to `valid after`; whether it is genuine is not judged here.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
+import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,21 @@ _UTC_TIME, _GENERALIZED_TIME, _EXPLICIT_VERSION = 0x17, 0x18, 0xA0
 _LONG_LENGTH = 0x80
 # A two-digit year from here on is of the last century (RFC 5280, section 4.1.2.5.1).
 _PIVOT_YEAR = 50
+
+
+# How many fields of a key stand between nonce and serial number, by the name of the certificate's type.
+_SSH_KEY_FIELDS = {
+    "ssh-rsa": 2,
+    "ssh-dss": 4,
+    "ssh-ed25519": 1,
+    "ecdsa-sha2-nistp256": 2,
+    "ecdsa-sha2-nistp384": 2,
+    "ecdsa-sha2-nistp521": 2,
+    "sk-ssh-ed25519": 2,
+    "sk-ecdsa-sha2-nistp256": 3,
+}
+_SSH_SERIAL_AND_TYPE_BYTES = 8 + 4
+_SSH_FOR_EVER = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +93,28 @@ def _moment(tag: int, text: bytes) -> float:
         message = "it is no moment"
         raise ValueError(message)
     return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+
+
+def life_of_ssh(certificate: str) -> Life | None:
+    """Return the dates of an OpenSSH certificate in one line; None where it has no end or there is none to be read."""
+    kind, _, rest = certificate.strip().partition(" ")
+    fields = _SSH_KEY_FIELDS.get(kind.partition("-cert-v01@openssh.com")[0])
+    if fields is None or "-cert-" not in kind:
+        return None
+    try:
+        data = binascii.a2b_base64(rest.partition(" ")[0])
+        position = 0
+        for _ in range(2 + fields):
+            position = _after_ssh_string(data, position)
+        position += _SSH_SERIAL_AND_TYPE_BYTES
+        for _ in range(2):
+            position = _after_ssh_string(data, position)
+        begin, end = struct.unpack_from(">QQ", data, position)
+    except (binascii.Error, struct.error):
+        return None
+    return Life(float(begin), float(end)) if begin < end < _SSH_FOR_EVER else None
+
+
+def _after_ssh_string(data: bytes, position: int) -> int:
+    (length,) = struct.unpack_from(">I", data, position)
+    return int(position + 4 + length)

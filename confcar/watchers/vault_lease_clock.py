@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from confcar.watchers.certificate_dates import Life, life_of
+from confcar.watchers.certificate_dates import Life, life_of, life_of_ssh
 
 Shape = Literal["renewable", "fixed", "certificate", "static role", "polled", "lasting"]
 """renewable, fixed: it ends after its duration. certificate: it ends by its own dates. static role: somebody changes it
@@ -94,7 +94,7 @@ def grant_of(body: Mapping[str, object], *, wall: float, is_read: bool) -> Grant
 
 def _grant_of_data(data: Mapping[str, object], *, wall: float, is_read: bool) -> Grant:
     certificate = _certificate(data, wall) if not is_read or "expiration" in data else None
-    if certificate is not None:
+    if certificate is not None and certificate.not_after > wall:
         return Grant("certificate", "", certificate.seconds, max(0.0, wall - certificate.not_before))
     if "secret_id" in data:
         return _fixed(_seconds(data.get("secret_id_ttl")))
@@ -112,6 +112,9 @@ def _fixed(seconds: float, *, lease_id: str = "", is_renewable: bool = False) ->
 
 
 def _certificate(data: Mapping[str, object], wall: float) -> Life | None:
+    signed = data.get("signed_key")
+    if isinstance(signed, str):
+        return life_of_ssh(signed)
     certificate = data.get("certificate")
     if not isinstance(certificate, str):
         return None
@@ -120,7 +123,7 @@ def _certificate(data: Mapping[str, object], wall: float) -> Life | None:
     if life is None and ends > wall:
         begins = _seconds(data.get("not_before"))
         life = Life(begins or wall, ends)
-    return life if life is not None and life.not_after > wall else None
+    return life
 
 
 def clock_of(grant: Grant, *, now: float, jitter: random.Random) -> LeaseClock:

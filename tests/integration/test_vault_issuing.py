@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -77,6 +78,23 @@ def test_certificate_key_and_chain_of_three_files_are_of_one_answer(openbao: Ope
         context.load_cert_chain(tmp_path / "web" / "cert.pem", tmp_path / "web" / "key.pem")  # fails for another key
 
         assert len(openbao.call("LIST", f"{pki}/certs").json["data"]["keys"]) == 2  # the authority's, and this one
+
+
+def test_ssh_certificate_is_replaced_near_the_end_of_its_own_dates(openbao: OpenBaoServer) -> None:
+    mount = f"ssh-{uuid.uuid4().hex[:8]}"
+    openbao.mount(mount, "ssh")
+    openbao.write(f"{mount}/config/ca", {"generate_signing_key": True})
+    role = {"key_type": "ca", "allow_user_certificates": True, "allowed_users": "*", "default_user": "app"}
+    openbao.write(f"{mount}/roles/web", {**role, "ttl": "4s", "not_before_duration": "1s"})
+    for key_type in ("ed25519", "ec", "rsa"):
+        host = issue(f"{mount}/issue/web", key_type=key_type)
+        with Followed(openbao.address, host, token=openbao.token, refresh="1h") as followed:
+            wait_until(lambda: field(followed, host, "signed_key"))  # noqa: B023 - at once
+            first = followed.answer(host).reading
+            assert first is not None
+            assert first.leased_until == pytest.approx(time.time() + 4, abs=3)
+            wait_until(lambda: followed.answer(host).reading != first, timeout=20)  # noqa: B023 - at once
+    openbao.unmount(mount)
 
 
 def test_lists_reach_the_server_as_lists(openbao: OpenBaoServer) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import struct
+from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confcar.watchers.certificate_dates import Life, life_of
+from confcar.watchers.certificate_dates import Life, life_of, life_of_ssh
 from tests.unit.watchers.certificates import BEGIN, END, certificate
 
 PEM = certificate()
@@ -50,3 +52,37 @@ def test_what_is_no_certificate_has_no_dates(noise: bytes, cut: int) -> None:
 def test_certificate_that_ends_before_it_begins_has_no_life() -> None:
     assert life_of("") is None
     assert life_of("no certificate") is None
+
+
+def ssh_certificate(kind: str, fields: int, begin: int, end: int) -> str:
+    """Return one whose key is made of nothing."""
+
+    def text(value: bytes) -> bytes:
+        return struct.pack(">I", len(value)) + value
+
+    name = f"{kind}-cert-v01@openssh.com"
+    parts = [text(name.encode()), text(b"nonce"), *(text(b"key") for _ in range(fields))]
+    parts += [struct.pack(">QI", 7, 1), text(b"id"), text(text(b"app")), struct.pack(">QQ", begin, end)]
+    return f"{name} {b64encode(b''.join(parts)).decode()} app@host\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("ssh-ed25519", 1), ("ssh-rsa", 2), ("ecdsa-sha2-nistp384", 2), ("sk-ecdsa-sha2-nistp256", 3)]
+)
+def test_dates_of_an_ssh_certificate_are_read_whatever_its_key(kind: str, fields: int) -> None:
+    assert life_of_ssh(ssh_certificate(kind, fields, 1000, 2000)) == Life(1000.0, 2000.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(ssh_certificate("ssh-ed25519", 1, 0, 2**64 - 1), id="for ever"),
+        pytest.param(ssh_certificate("ssh-ed25519", 1, 2000, 1000), id="ends before it begins"),
+        pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", id="a key that is no certificate"),
+        pytest.param("ssh-ed25519-cert-v01@openssh.com AAAA", id="cut"),
+        pytest.param("ssh-new-cert-v01@openssh.com AAAA", id="a type that is not known"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_ssh_text_without_an_end_has_no_dates(text: str) -> None:
+    assert life_of_ssh(text) is None
