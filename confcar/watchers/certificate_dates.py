@@ -1,7 +1,7 @@
 """From when to when a certificate is good, read off its own bytes: the standard library has no public way to ask.
 
-Of an X.509 certificate (RFC 5280, section 4.1) only the way to `validity` is walked, of an OpenSSH one (its PROTOCOL.certkeys)
-only the way to `valid after`; whether it is genuine is not judged here.
+Only the way to the dates is walked: `validity` of an X.509 certificate (RFC 5280, section 4.1), `valid after` of an SSH
+one (PROTOCOL.certkeys of OpenSSH). Whether it is genuine is not judged here.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from confcar.watchers.vault_inheritance import Inheritance
 from confcar.watchers.vault_issuer import Issued, Issuer
 from confcar.watchers.vault_keeper import TokenKeeper
 from confcar.watchers.vault_kv import SecretReader
-from confcar.watchers.vault_lease_clock import LeaseClock, capped_clock, poll_seconds
+from confcar.watchers.vault_lease_clock import LeaseClock, poll_seconds, token_cap
 from confcar.watchers.vault_leases import Clocks, Leases
 from confcar.watchers.vault_mounts import Mounts
 from confcar.watchers.vault_token import Token
@@ -184,8 +184,8 @@ class VaultWatcher:
     def _token_changed(self, token: Token, has_died: bool) -> None:  # noqa: FBT001 - the keeper calls it so
         ends_at, jitter = self._keeper.replaced_ends_at, self._jitter
 
-        def cap(clock: LeaseClock, now: float) -> LeaseClock:
-            return capped_clock(clock, ends_at, now=now, jitter=jitter)
+        def cap() -> LeaseClock:
+            return token_cap(ends_at, now=self._clocks.monotonic(), jitter=jitter)
 
         due = self._leases.token_changed(token, died=has_died, cap=cap)
         if due:

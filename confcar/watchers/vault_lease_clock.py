@@ -165,12 +165,17 @@ def not_renewable(clock: LeaseClock, *, now: float, jitter: random.Random) -> Le
     return clock_of(Grant("fixed", "", max(clock.ends_at - now, 0.0)), now=now, jitter=jitter)
 
 
-def capped_clock(clock: LeaseClock, token_ends_at: float, *, now: float, jitter: random.Random) -> LeaseClock:
-    """Return the clock of a lease whose token was replaced and dies at *token_ends_at*, with all that hangs on it."""
+def token_cap(token_ends_at: float, *, now: float, jitter: random.Random) -> LeaseClock:
+    """Return what bounds a lease whose token was replaced *now*, and dies at *token_ends_at* with all that hangs on it."""
     if token_ends_at == math.inf:
-        return clock
+        return LeaseClock()
     hand_off = now + max(0.0, token_ends_at - now) * jitter.uniform(0.0, _HAND_OFF_SHARE)
-    return LeaseClock(min(clock.ends_at, token_ends_at), clock.renew_at, min(clock.replace_at, hand_off))
+    return LeaseClock(ends_at=token_ends_at, replace_at=hand_off)
+
+
+def capped_clock(clock: LeaseClock, cap: LeaseClock) -> LeaseClock:
+    """Return a clock that is bounded by another one; renewals are not."""
+    return LeaseClock(min(clock.ends_at, cap.ends_at), clock.renew_at, min(clock.replace_at, cap.replace_at))
 
 
 def poll_seconds(refresh_seconds: float, *, jitter: random.Random) -> float:

@@ -16,7 +16,7 @@ from confcar.backoff import Backoff
 from confcar.handover.records import hash_of
 from confcar.model import Dependency, Reading
 from confcar.status import LeaseStatus
-from confcar.watchers.vault_lease_clock import Grant, LeaseClock
+from confcar.watchers.vault_lease_clock import Grant, LeaseClock, capped_clock
 from confcar.watchers.vault_token import Token
 
 _ENDING = frozenset({"renewable", "fixed", "certificate"})
@@ -41,6 +41,7 @@ class Lease:
         data: Its fields; never shown.
         grant: What the server said of its life at first.
         clock: When its next step is due.
+        cap: What bounds that, whatever a renewal gives: the end of a token that was replaced.
         token_hash: What the token is recognised by that it was made with, and dies with where it is a lease.
         issued_at: When it was asked for, in seconds since the epoch.
         until: When it ends, in whole seconds since the epoch; None where it does not.
@@ -55,6 +56,7 @@ class Lease:
     data: Mapping[str, object] = field(repr=False)
     grant: Grant
     clock: LeaseClock = field(default_factory=LeaseClock)
+    cap: LeaseClock = field(default_factory=LeaseClock)
     token_hash: str = ""
     issued_at: float = 0.0
     until: float | None = None
@@ -89,7 +91,7 @@ class Lease:
 
     def wind(self, clock: LeaseClock, *, now: float, wall: float) -> None:
         """Go by another clock from now on; *now* and *wall* are the same moment by both kinds of clock."""
-        self.clock = clock
+        self.clock = clock = capped_clock(clock, self.cap)
         self.until = None if clock.ends_at == math.inf else float(round(wall + clock.ends_at - now))
 
 
@@ -113,6 +115,7 @@ class Leases:
         """Hold *lease*; what it supersedes is kept while it may be in use."""
         with self._lock:
             before = self._current.get(lease.dependency)
+            self._forget_ended()
             self._current[lease.dependency] = lease
             if before is not None and before is not lease and before.grant.lease_id and not before.is_gone:
                 self._superseded.append(before)
@@ -148,15 +151,13 @@ class Leases:
             now = self._clock()
             return [lease for lease in self._current.values() if not lease.is_gone and now < lease.clock.ends_at]
 
-    def token_changed(
-        self, token: Token, *, died: bool, cap: Callable[[LeaseClock, float], LeaseClock]
-    ) -> frozenset[Dependency]:
+    def token_changed(self, token: Token, *, died: bool, cap: Callable[[], LeaseClock]) -> frozenset[Dependency]:
         """Take over that a source goes on with another token, and return what has to be looked after at once.
 
         Args:
             token: The new one.
             died: Whether the one before is dead, and all leases that it made with it.
-            cap: Gives the clock of a lease, as of now, whose token lives on for a while but is renewed no more.
+            cap: Gives what bounds a lease whose token lives on for a while but is renewed no more.
         """
         with self._lock:
             before, self._token_hash = self._token_hash, hash_of(token.value)
@@ -168,7 +169,8 @@ class Leases:
                 if died:
                     lease.is_gone = True
                 else:
-                    lease.wind(cap(lease.clock, now), now=now, wall=wall)
+                    lease.cap = cap()
+                    lease.wind(lease.clock, now=now, wall=wall)
             self._living_superseded()
             return frozenset(lease.dependency for lease in found)
 
@@ -183,6 +185,13 @@ class Leases:
 
     def _all_leases(self) -> list[Lease]:
         return [lease for lease in (*self._current.values(), *self._superseded) if lease.grant.lease_id]
+
+    def _forget_ended(self) -> None:
+        """Forget what has ended and was not replaced: nobody wants it, and paths that data makes may change for ever."""
+        now = self._clock()
+        self._current = {
+            key: lease for key, lease in self._current.items() if not lease.is_ending or now < lease.clock.ends_at
+        }
 
     def _living_superseded(self) -> list[Lease]:
         now = self._clock()

@@ -83,8 +83,8 @@ def pki_engine(openbao: OpenBaoServer, *, ttl: str = "1h", leases: bool = False)
     mount = f"pki{uuid.uuid4().hex[:8]}"
     openbao.mount(mount, "pki")
     try:
-        openbao.write(f"{mount}/root/generate/internal", {"common_name": "test authority", "ttl": "24h"})
-        role = {"allow_any_name": True, "enforce_hostnames": False, "ttl": ttl, "max_ttl": "24h", "key_type": "ec"}
+        openbao.write(f"{mount}/root/generate/internal", {"common_name": "test authority", "ttl": "700h"})
+        role = {"allow_any_name": True, "enforce_hostnames": False, "ttl": ttl, "max_ttl": "100h", "key_type": "ec"}
         openbao.write(f"{mount}/roles/web", {**role, "key_bits": 256, "generate_lease": leases})
         yield mount
     finally:

@@ -228,6 +228,24 @@ def test_leases_of_a_token_that_is_replaced_as_planned_are_replaced_before_it_en
     assert world.password() == "password-2"
 
 
+def test_renewal_does_not_let_a_lease_outlive_the_token_that_it_hangs_on(api: VaultApi, world: Issuing) -> None:
+    api.auth.update(lease_duration=400, renewable=False)
+    world.fetch()
+    while api.count(LOGIN) == 1:
+        world.pass_time(1)
+        world.watcher._keeper.tend()
+        world.fetch()
+    world.watcher._leases.current(CREDS).clock.renew_at = world.now  # type: ignore[union-attr] # it is there
+    renewals = api.count(RENEW)
+    while world.password() == "password-1":
+        world.fetch()
+        assert (world.reading().leased_until or 0) <= EPOCH + 1400 or world.password() == "password-2"
+        world.pass_time(1)
+
+    assert api.count(RENEW) == renewals + 1
+    assert world.now < 1400
+
+
 def test_revocation_elsewhere_is_noticed_by_a_lookup(api: VaultApi, tmp_path: Path) -> None:
     api.engines[PATH] = Engine(seconds=1000)
     with issuing(api, tmp_path, refresh="30s") as world:
@@ -457,3 +475,27 @@ def test_board_shows_what_is_held_and_never_its_values(api: VaultApi, world: Iss
 def test_path_that_could_lead_elsewhere_is_never_asked_for(api: VaultApi, world: Issuing, path: str) -> None:
     assert isinstance(world.fails(issue(path)), SourceDataError)
     assert api.asked == []
+
+
+def test_trouble_that_lasts_is_one_piece_of_news_although_the_server_names_a_new_moment_each_time(
+    api: VaultApi, world: Issuing
+) -> None:
+    path = issue("pki/issue/web")
+    for second in (1, 2):
+        text = f"would end at 2026-11-28T08:59:0{second}.5067Z, beyond the authority's end at 2026-11-28T08:58:56Z"
+        api.script(path.path, 400, {"errors": [text]})
+    first, second_error = world.fails(path), world.fails(path)
+
+    assert str(first) == str(second_error)
+    assert "beyond the authority's end at 2026-11-28T08:58:56Z" in str(first)
+
+
+def test_what_ended_and_nobody_wants_any_more_is_forgotten(api: VaultApi, world: Issuing) -> None:
+    for number in range(5):
+        path = f"database/creds/role-{number}"
+        api.engines[path] = Engine()
+        world.fetch(Dependency("vault", "issue", path, CREDS.params))
+        world.pass_time(101)
+    world.fetch()
+
+    assert list(world.watcher._leases._current) == [CREDS]

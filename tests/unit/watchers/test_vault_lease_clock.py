@@ -22,6 +22,7 @@ from confcar.watchers.vault_lease_clock import (
     poll_seconds,
     renewed_clock,
     rotation_poll_seconds,
+    token_cap,
 )
 from tests.unit.watchers.certificates import certificate
 
@@ -163,11 +164,11 @@ def test_lease_that_may_not_be_renewed_goes_by_the_rest_of_its_life() -> None:
 def test_lease_of_a_replaced_token_is_replaced_in_the_first_half_of_what_the_token_has_left() -> None:
     jitter = seeded()
     made = LeaseClock(NOW + 1000, NOW + 600, NOW + 900)
-    capped = [capped_clock(made, NOW + 100, now=NOW, jitter=jitter) for _ in range(100)]
+    capped = [capped_clock(made, token_cap(NOW + 100, now=NOW, jitter=jitter)) for _ in range(100)]
 
     assert all(each.ends_at == NOW + 100 and NOW <= each.replace_at <= NOW + 50 for each in capped)
     assert max(each.replace_at for each in capped) - min(each.replace_at for each in capped) > 40
-    assert capped_clock(made, math.inf, now=NOW, jitter=jitter) == made
+    assert capped_clock(made, token_cap(math.inf, now=NOW, jitter=jitter)) == made
 
 
 def test_fleet_of_fifty_with_certificates_of_one_age_renews_over_a_twentieth_of_their_life() -> None:
