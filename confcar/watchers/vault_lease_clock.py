@@ -166,7 +166,7 @@ def not_renewable(clock: LeaseClock, *, now: float, jitter: random.Random) -> Le
 
 
 def token_cap(token_ends_at: float, *, now: float, jitter: random.Random) -> LeaseClock:
-    """Return what bounds a lease whose token was replaced *now*, and dies at *token_ends_at* with all that hangs on it."""
+    """Return what bounds a lease whose token was replaced *now* and dies at *token_ends_at*, its leases with it."""
     if token_ends_at == math.inf:
         return LeaseClock()
     hand_off = now + max(0.0, token_ends_at - now) * jitter.uniform(0.0, _HAND_OFF_SHARE)

@@ -187,7 +187,7 @@ class Leases:
         return [lease for lease in (*self._current.values(), *self._superseded) if lease.grant.lease_id]
 
     def _forget_ended(self) -> None:
-        """Forget what has ended and was not replaced: nobody wants it, and paths that data makes may change for ever."""
+        """Forget what has ended and was not replaced: nobody wants it, and paths may change for ever."""
         now = self._clock()
         self._current = {
             key: lease for key, lease in self._current.items() if not lease.is_ending or now < lease.clock.ends_at
