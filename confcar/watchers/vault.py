@@ -179,7 +179,6 @@ class VaultWatcher:
         elif life == "run" and token is not None:
             # A token that is not confcar's to revoke, with leases that are.
             self._issuer.revoke(self._leases.all(), token=token, limit_seconds=_REVOKE_SECONDS)
-            self._handover.put_leases(self._key, ())
 
     def _token_changed(self, token: Token, has_died: bool) -> None:  # noqa: FBT001 - the keeper calls it so
         ends_at, jitter = self._keeper.replaced_ends_at, self._jitter

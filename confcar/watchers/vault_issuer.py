@@ -113,6 +113,7 @@ class Issuer:
         found = [lease for lease in leases if lease.grant.lease_id]
         if found:
             revoked = self._upkeep.revoke(found, token=token, limit_seconds=limit_seconds)
+            self._inheritance.leave(self._leases.held())
             _log.info("leases revoked", extra=fields(source=self._asking.name, count=revoked, of=len(found)))
 
     def _issued(self, lease: Lease | None, *, has_asked: bool) -> Issued:

@@ -94,6 +94,7 @@ class Upkeep:
                 )
             except SourceError:
                 break
+            lease.is_gone = answer.is_ok
             revoked += answer.is_ok
         return revoked
 

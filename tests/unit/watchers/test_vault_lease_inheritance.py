@@ -278,6 +278,10 @@ def test_revoke_on_exit_with_a_token_of_somebody_else_revokes_the_leases_only(ap
 
     assert api.count(REVOKE) == 1
     assert api.leases.living == {}
+    with issuing(api, tmp_path, token="given") as world:
+        world.fetch()
+        world.fetch(WEB)
+    assert made(api)[:2] == [2, 1]  # the certificate is good still
     assert api.count("auth/token/revoke-self") == 0
 
 
