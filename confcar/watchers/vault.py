@@ -193,11 +193,11 @@ class VaultWatcher:
     def _read(self, dependency: Dependency) -> Issued:
         if dependency.kind == "issue" or self._issuer.holds(dependency):
             return self._issuer.read(dependency)
-        was_known = self._mounts.knows(dependency.path)
+        was_known, asked_at = self._mounts.knows(dependency.path), self._clocks.monotonic()
         token, found = self._asking.ask(lambda token: (token, self._reader.read(dependency, token=token.value)))
         reading, answer = found
         if answer is not None and answer.body.get("lease_id") and isinstance(reading.value, Mapping):
-            return self._issuer.hold(dependency, answer, reading.value, token)
+            return self._issuer.hold(dependency, answer, reading.value, token=token, asked_at=asked_at)
         again = poll_seconds(self._refresh_seconds, jitter=self._jitter)
         return Issued(reading, again, has_asked=not (was_known and reading.is_dynamic))
 

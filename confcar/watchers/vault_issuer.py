@@ -99,9 +99,11 @@ class Issuer:
             return self._issued(None, has_asked=True)
         return self._issued(self._issue(dependency), has_asked=True)
 
-    def hold(self, dependency: Dependency, answer: VaultAnswer, data: Mapping[str, object], token: Token) -> Issued:
-        """Hold what the read of a static secret gave where it came with a lease."""
-        self._put(self._lease_of(dependency, answer, data, token=token, asked_at=self._clocks.monotonic()))
+    def hold(
+        self, dependency: Dependency, answer: VaultAnswer, data: Mapping[str, object], *, token: Token, asked_at: float
+    ) -> Issued:
+        """Hold what the read of a static secret, begun at *asked_at*, gave where it came with a lease."""
+        self._put(self._lease_of(dependency, answer, data, token=token, asked_at=asked_at))
         return self._issued(self._leases.current(dependency), has_asked=True)
 
     def holds(self, dependency: Dependency) -> bool:

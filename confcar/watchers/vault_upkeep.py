@@ -30,6 +30,10 @@ _NOT_RENEWABLE_TEXT = "not renewable"
 _log = logging.getLogger(__name__)
 
 
+class LeaseCallDeniedError(SourceDeniedError):
+    """The policy does not allow a call about leases; a login that is refused is another error."""
+
+
 class Upkeep:
     """Looks after leases. Thread-safe, as long as one lease is looked after by one thread at a time."""
 
@@ -61,7 +65,7 @@ class Upkeep:
         now, action = self._clocks.monotonic(), f"lookup of the lease of {lease.dependency.path}"
         try:
             answer = self._ask(lease, "sys/leases/lookup", {"lease_id": lease.grant.lease_id}, action)
-        except SourceDeniedError:
+        except LeaseCallDeniedError:
             return False
         if answer is not None and answer.is_transient:
             raise answer.error(action)
@@ -109,7 +113,7 @@ class Upkeep:
         action = f"renewal of the lease of {lease.dependency.path}"
         try:
             answer = self._ask(lease, "sys/leases/renew", body, action)
-        except SourceDeniedError as error:
+        except LeaseCallDeniedError as error:
             cure = 'its policy needs: path "sys/leases/renew" { capabilities = ["update"] }'
             _log.warning("lease cannot be renewed", extra=fields(source=self._name, error=str(error), cure=cure))
             self._end(lease, now)
@@ -171,8 +175,8 @@ class Upkeep:
         """Return the answer of a call about a lease; None where it turned out that it died with its token.
 
         Raises:
-            SourceDeniedError: The policy refuses.
-            SourceError: The server does not answer.
+            LeaseCallDeniedError: The policy refuses.
+            SourceError: The server does not answer, or the login fails.
         """
 
         def request(token: Token) -> VaultAnswer | None:
@@ -180,7 +184,7 @@ class Upkeep:
                 return None
             answer = self._asking.client.call("PUT", path, token=token.value, body=body)
             if answer.is_denied:
-                raise answer.error(action)
+                raise LeaseCallDeniedError(str(answer.error(action)))
             return answer
 
         return self._asking.ask(request)

@@ -288,6 +288,23 @@ def test_policy_that_denies_the_lookup_is_not_asked_again(api: VaultApi, tmp_pat
         assert (api.count(LOOKUP), api.count(LOGIN), api.engines[PATH].made) == (1, 1, 1)
 
 
+def test_login_that_is_denied_says_nothing_about_lookups(api: VaultApi, tmp_path: Path) -> None:
+    api.engines[PATH] = Engine(seconds=1000)
+    with issuing(api, tmp_path, refresh="30s") as world:
+        world.fetch()
+        api.kill_token("login-token-1")
+        api.script(LOGIN, 400, {"errors": ["invalid role or secret ID"]})
+        world.pass_time(29)
+        assert isinstance(world.fails(), SourceDeniedError)
+        world.pass_time(10)
+        world.fetch()
+        assert world.password() == "password-2"
+
+        world.pass_time(29)
+        world.fetch()
+        assert api.count(LOOKUP) == 2
+
+
 @pytest.mark.parametrize("status", [503, 429])
 def test_lookup_that_gets_no_answer_changes_nothing(api: VaultApi, tmp_path: Path, status: int) -> None:
     api.engines[PATH] = Engine(seconds=1000)
