@@ -87,6 +87,12 @@ class ConsulOptions(Model):
     """Consul Enterprise admin partition. Default: `CONSUL_PARTITION`."""
     consistency: Literal["default", "stale", "consistent"] = "default"
     """`stale` lets any server answer: cheaper for the leader, milliseconds behind, and works without a leader too."""
+    max_stale_seconds: Duration = Field(default=10.0, alias="max_stale")
+    """With `consistency: stale`: an answer of a server that has not heard from the leader for longer is thrown away and
+    asked for again consistently. 10 s: no election takes that long, so only a server that is cut off answers so."""
+    empty_guard: Flag = True
+    """Whether the last data stays where a whole Consul seems to have lost its own: what was there is empty, and the
+    index went back or nothing else that is read is left either. An empty list by itself is believed."""
     max_connections: Annotated[int, Field(ge=2)] = 32
     """Hard ceiling on connections, whatever the templates read; what does not fit is polled in turn. Consul closes at
     200 per client address, which the pod's other programs share."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
 from confcar.handover.handover import Handover, Life
-from confcar.log import Redactor
+from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
 from confcar.pipeline.checking import Check
@@ -25,6 +26,8 @@ from confcar.store import Store
 from confcar.watchers.file import ConfigFolderWatcher
 from confcar.watchers.following import Following
 from confcar.watchers.registry import create_watcher
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,9 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
     context.status.add_bundle(name, str(options.directory))
+    for destination in options.outside:
+        note = "published by rename, not part of the atomic set"
+        _LOG.info("file outside the directory", extra=fields(bundle=name, destination=destination, note=note))
     owed = None
     if reloads and options.reload:
         steps = [

@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.scenarios.election import lose_servers
 from tests.scenarios.kills import kill_repeatedly
 from tests.scenarios.outage import cut_off
 from tests.servers.consul import ConsulServer
@@ -15,6 +16,7 @@ from tests.servers.openbao import OpenBaoServer
 
 KILLS = 500
 OUTAGE_SECONDS = 60.0
+ELECTION_ROUNDS = 10
 ONE_BACKOFF_STEP_SECONDS = 10.0
 
 
@@ -24,6 +26,7 @@ def main() -> int:
         folder = Path(name)
         (folder / "kills").mkdir()
         (folder / "outage").mkdir()
+        (folder / "election").mkdir()
         seed = int(time.time())
         print(f"{KILLS} kills at random moments, seed {seed}", flush=True)
         kills = kill_repeatedly(folder / "kills", kills=KILLS, seed=seed)
@@ -35,9 +38,13 @@ def main() -> int:
         ):
             outage = cut_off(folder / "outage", consul, openbao, seconds=OUTAGE_SECONDS)
         print(outage, flush=True)
+        print(f"three Consul servers, {ELECTION_ROUNDS} times each fault", flush=True)
+        election = lose_servers(folder / "election", find_program("consul").path, rounds=ELECTION_ROUNDS)
+        print(election, flush=True)
     is_kept = not any((kills.mixed, kills.torn, kills.gone, kills.missed, kills.unexplained))
     is_caught_up = max(outage.consul_seconds, outage.vault_seconds) <= ONE_BACKOFF_STEP_SECONDS
-    return 0 if is_kept and outage.noticed and outage.stayed and is_caught_up else 1
+    is_in_order = not election.backwards and not election.lost
+    return 0 if is_kept and is_in_order and outage.noticed and outage.stayed and is_caught_up else 1
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def test_bundle_defaults(bench: Workbench) -> None:
 def test_template_defaults(bench: Workbench) -> None:
     template = bench.load(BUNDLE).settings.bundles["web"].templates[0]
     assert template.model_dump(exclude={"content", "destination"}) == {
+        "for_each": None,
         "source": None,
         "mode": 0o640,
         "user": None,
@@ -85,6 +86,8 @@ def test_source_defaults(bench: Workbench) -> None:
         "namespace": None,
         "partition": None,
         "consistency": "default",
+        "max_stale_seconds": 10.0,
+        "empty_guard": True,
         "max_connections": 32,
         "tls": None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from confcar.config.bundles import TemplateOptions
 from confcar.errors import TemplateError
 from confcar.log import Redactor
 from confcar.model import BY_READING, Dependency, Reading
@@ -165,3 +166,22 @@ def test_preview_shows_in_place_of_a_credential_that_it_is_dynamic(template: str
 
     assert text_of(rendering) == text
     assert rendering.files[0].secret
+
+
+def test_files_of_a_list_that_was_issued_know_when_its_lease_ends_and_files_share_one_issue() -> None:
+    options = TemplateOptions(
+        content="{{ item }} {{ issue('c/d').f }}", destination="{{ item }}", for_each="{{ issue('a/b').names }}"
+    )
+    renderer = renderer_for([options])
+    assert reasons(renderer.render({}, None)) == ["not issued yet"]
+    known = {issue("a/b"): leased(100.0, names=["x", "y"])}
+    assert reasons(renderer.render(known, None)) == ["not issued yet"]
+    known |= {issue("c/d"): leased(200.0, f=1)}
+
+    files = renderer.render(known, None).files
+
+    assert [(file.destination, file.leased_until, file.secret) for file in files] == [
+        ("x", 100.0, True),
+        ("y", 100.0, True),
+    ]
+    assert renderer.dependencies == {issue("a/b"), issue("c/d")}
