@@ -32,8 +32,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The following of all sources, what it fills, and who serves what."""
+    """The following of all sources, what it fills, who serves what, and what is passed on to the next process."""
 
+    handover: Handover
     store: Store
     following: Following
     catalog: SourceCatalog
@@ -67,7 +68,7 @@ def create_sources(context: Context, *, life: Life) -> Sources:
     store = Store()
     following = Following([*watchers, folder], store=store, status=status)
     catalog = SourceCatalog([(watcher.name, watcher.kinds) for watcher in watchers] + [(CONFIG_FOLDER, folder.kinds)])
-    return Sources(store, following, catalog)
+    return Sources(handover, store, following, catalog)
 
 
 def create_renderer(context: Context, sources: Sources, options: BundleOptions) -> Renderer:

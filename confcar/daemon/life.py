@@ -86,6 +86,7 @@ class _Bundles:
 
     def start(self, body: Callable[[BundlePipeline], None]) -> None:
         """Give each bundle its thread."""
+        self._sources.handover.begin()
         for pipeline in self.pipelines:
             name = f"confcar-bundle-{pipeline.name}"
             thread = threading.Thread(target=body, args=(pipeline,), name=name, daemon=True)
@@ -114,6 +115,7 @@ class _Bundles:
         for pipeline in self.pipelines[len(self._threads) :]:
             pipeline.close()
         # Last: what is given back to a source may be what a reload has just told the primary.
+        self._sources.handover.end()
         self._sources.following.close()
 
 

@@ -33,10 +33,12 @@ class Handover:
 
     Attributes:
         life: As given.
+        is_going_on: Whether the process is between `begin` and `end`.
     """
 
     def __init__(self, path: Path | None, *, life: Life, sources: Collection[str] = ()) -> None:
         self.life: Life = life
+        self.is_going_on = False
         self._file = HandoverFile(path) if path is not None else None
         self._sources = frozenset(sources)
         self._lock = threading.Lock()
@@ -47,6 +49,22 @@ class Handover:
     def is_on(self) -> bool:
         """Whether there is a file to hand over by."""
         return self._file is not None
+
+    def begin(self) -> None:
+        """Note that the process goes on whatever source is closed from now on: nothing in use may be given back."""
+        self.is_going_on = True
+
+    def end(self) -> None:
+        """Note that the process ends, so that what nobody takes over may be given back."""
+        self.is_going_on = False
+
+    def serve(self, sources: Collection[str]) -> None:
+        """Replace the names of the configured sources; what is held for others is left out of the next write."""
+        with self._lock:
+            self._sources = frozenset(sources)
+            held = self._load()
+            for key in [each for each in held if each.source not in self._sources]:
+                del held[key]
 
     def take(self, key: SourceKey) -> HandedSource | None:
         """Return what is held for a source and this way to log in; None for nothing. It stays in the file.

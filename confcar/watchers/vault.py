@@ -147,13 +147,14 @@ class VaultWatcher:
     def close(self) -> None:
         """End every fetch and the keeping of the token at once.
 
-        The token lives on until its time is over, unless `revoke_on_exit` is set; then this blocks for a moment.
+        The token lives on until its time is over, unless `revoke_on_exit` is set and the process ends; then this blocks
+        for a moment.
         """
         with self._lock:
             is_first, self._is_closed = not self._is_closed, True
             thread = self._thread
         self._keeper.close()
-        if is_first and self._revokes:
+        if is_first and self._revokes and not self._handover.is_going_on:
             self._revoke()
         self._client.close()
         if thread is not None:

@@ -207,7 +207,9 @@ class TokenHolder:
             self._changed.notify_all()
             living = self._living(now)
         if is_news and not self._closed.is_set():
-            _log.warning("login failed", extra=fields(source=self._name, error=str(error)))
+            # What time alone does not cure is somebody's to cure.
+            level = logging.WARNING if isinstance(error, SourceUnavailableError) else logging.ERROR
+            _log.log(level, "login failed", extra=fields(source=self._name, error=str(error)))
         return living
 
     def _adopt(self, token: Token) -> None:

@@ -28,6 +28,8 @@ _SPARE_SHARES = (0.08, 0.12)
 _REPLACE_SHARES = (0.85, 0.95)
 # A render, a check and a reload have to fit in before the old one ends, however short a life it has.
 _LEAST_SPARE_SECONDS, _LARGEST_LEAST_SPARE_SHARE = 3.0, 1 / 3
+# Nothing is replaced sooner after it was given: what is made with a token that is about to end lives shorter each time.
+_LEAST_USE_SECONDS = 1.0
 # A renewal that gives clearly less than was asked for has met the lease's max ttl.
 _CAPPED_SHARE = 0.9
 # Dates of a certificate begin before it is made, for clocks that go slow; one with a short life would be over by them.
@@ -132,13 +134,13 @@ def clock_of(grant: Grant, *, now: float, jitter: random.Random) -> LeaseClock:
     if grant.shape in {"static role", "polled", "lasting"}:
         return LeaseClock(now + left)
     ends_at = now + left
-    latest = ends_at - _least_spare(left)
+    soonest, latest = now + min(left, _LEAST_USE_SECONDS), ends_at - _least_spare(left)
     if grant.shape == "renewable":
-        replace_at = min(ends_at - left * jitter.uniform(*_SPARE_SHARES), latest)
+        replace_at = max(min(ends_at - left * jitter.uniform(*_SPARE_SHARES), latest), soonest)
         renew_at = min(now + left * jitter.uniform(*_RENEW_SHARES), now + (replace_at - now) * _LATEST_RENEWAL_SHARE)
         return LeaseClock(ends_at, renew_at, replace_at)
     planned = now - grant.age_seconds + grant.life_seconds * jitter.uniform(*_REPLACE_SHARES)
-    return LeaseClock(ends_at, math.inf, max(min(planned, latest), now + left * _LEAST_USE_SHARE))
+    return LeaseClock(ends_at, math.inf, max(min(planned, latest), now + left * _LEAST_USE_SHARE, soonest))
 
 
 def renewed_clock(

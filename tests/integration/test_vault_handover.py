@@ -106,10 +106,10 @@ def test_token_that_died_in_between_is_replaced_and_left_for_the_next(pod: Pod) 
     pod.once()
     pod.openbao.revoke_token(pod.token())
     with pod.sidecar() as sidecar:
-        wait_until(lambda: pod.proxy.count(LOGIN) == 2)
+        wait_until(lambda: "logged in" in sidecar.log())
         assert "handover ignored" in sidecar.log()
-    with pod.sidecar():
-        pass
+    with pod.sidecar() as sidecar:
+        wait_until(lambda: "token taken over" in sidecar.log())
     assert pod.proxy.count(LOGIN) == 2
 
 

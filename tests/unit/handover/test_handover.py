@@ -111,6 +111,16 @@ def test_without_a_file_nothing_is_held_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_source_that_the_config_loses_is_held_no_more(path: Path) -> None:
+    left_by_once(path)
+    run = made(path)
+    run.serve({"other"})
+    run.put_token(replace(KEY, source="other"), HandedToken("s.new"))
+
+    assert run.take(KEY) is None
+    assert "the-secret" not in path.read_text()
+
+
 @pytest.mark.parametrize("field", ["address", "namespace", "method", "mount", "role"])
 def test_other_login_of_the_same_source_takes_nothing_and_drops_it(
     path: Path, field: str, caplog: pytest.LogCaptureFixture

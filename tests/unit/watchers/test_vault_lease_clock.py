@@ -134,6 +134,14 @@ def test_every_step_falls_between_now_and_the_end(life: float, share: float, sha
     assert clock.renew_at == math.inf or NOW <= clock.renew_at <= clock.replace_at
 
 
+@pytest.mark.parametrize("shape", ["renewable", "fixed", "certificate"])
+@pytest.mark.parametrize(("life", "soonest"), [(10, 1.0), (1.2, 1.0), (0.4, 0.4)])
+def test_what_lives_ever_shorter_is_not_replaced_ever_faster(shape: Shape, life: float, soonest: float) -> None:
+    first, _ = spread(shape, life)
+
+    assert first.replace_at >= soonest - 1e-6
+
+
 @pytest.mark.parametrize(
     ("granted", "is_last", "renew", "replace"),
     [
