@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from confcar.watchers.certificate_dates import Life, life_of, life_of_ssh
+from confcar.watchers.vault_clocks import poll_seconds
 
 Shape = Literal["renewable", "fixed", "certificate", "static role", "polled", "lasting"]
 """renewable, fixed: it ends after its duration. certificate: it ends by its own dates. static role: somebody changes it
@@ -178,11 +179,6 @@ def token_cap(token_ends_at: float, *, now: float, jitter: random.Random) -> Lea
 def capped_clock(clock: LeaseClock, cap: LeaseClock) -> LeaseClock:
     """Return a clock that is bounded by another one; renewals are not."""
     return LeaseClock(min(clock.ends_at, cap.ends_at), clock.renew_at, min(clock.replace_at, cap.replace_at))
-
-
-def poll_seconds(refresh_seconds: float, *, jitter: random.Random) -> float:
-    """Return when to read something without an end again: never later than `refresh`, and a fleet drifts apart."""
-    return refresh_seconds * jitter.uniform(*_REPLACE_SHARES)
 
 
 def rotation_poll_seconds(

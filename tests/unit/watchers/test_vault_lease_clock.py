@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from confcar.watchers.vault_clocks import poll_seconds
 from confcar.watchers.vault_lease_clock import (
     Grant,
     LeaseClock,
@@ -19,7 +20,6 @@ from confcar.watchers.vault_lease_clock import (
     clock_of,
     grant_of,
     not_renewable,
-    poll_seconds,
     renewed_clock,
     rotation_poll_seconds,
     token_cap,
