@@ -20,7 +20,7 @@ def test_a_deferred_module_is_loaded_by_its_first_use_and_whole_for_all() -> Non
 
 
 def test_submodules_of_a_deferred_package_can_be_imported() -> None:
-    program = "from confcar.deferred import defer; defer('wsgiref'); from wsgiref.util import guess_scheme; "
+    program = "from confcar.deferred import defer; defer('wsgiref'); from wsgiref.util import guess_scheme"
     assert _printed(f"{program}; import wsgiref.util; print(guess_scheme({{}}))") == "http"
 
 
