@@ -10,8 +10,9 @@ from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
 from confcar.log import Redactor
 from confcar.model import CONFIG_FOLDER
-from confcar.pipeline.bundle import BundleParts, BundlePipeline
+from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
+from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader

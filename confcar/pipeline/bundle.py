@@ -9,66 +9,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
 
-from confcar.backoff import Backoff
 from confcar.errors import CheckRefusedError, ConfcarError, LockedError, MissingDataError, PublishError
 from confcar.model import Change
-from confcar.pipeline.checking import Check
-from confcar.pipeline.collecting import Collector, Follows, PendingError
+from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
+from confcar.pipeline.parts import BundleParts, Outcome
 from confcar.pipeline.reloading import OwedReload
 from confcar.pipeline.report import BundleReport
-from confcar.publishing.publisher import Publisher, Staged
-from confcar.rendering.renderer import Renderer, Rendering
+from confcar.pipeline.requests import Asked, Request, Requests
+from confcar.pipeline.retries import Retries
+from confcar.publishing.publisher import Staged
+from confcar.rendering.renderer import Rendering
 from confcar.status import Status
 
-_REFUSED_BACKOFF = (1.0, 300.0)
-_PUBLISH_BACKOFF = (1.0, 60.0)
-_UNWRITTEN_BACKOFF = (1.0, 60.0)
 # How much longer than its own time limits a pass may take before liveness doubts the thread.
 _BEAT_SECONDS = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class BundleParts:
-    """What a bundle's pass is made of; the daemon puts them together.
-
-    Attributes:
-        directory: The bundle's directory.
-        renderer: Renders its templates.
-        check: Accepts or refuses what is staged.
-        publisher: Stages and publishes.
-        following: Where the data comes from.
-        owed: What the primary is owed; None where nobody is told: in `once`, and where the config names no reload.
-        limit_seconds: Sum of the time limits of the check and all reload steps.
-    """
-
-    directory: Path
-    renderer: Renderer
-    check: Check
-    publisher: Publisher
-    following: Follows
-    owed: OwedReload | None
-    limit_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a pass ended.
-
-    Attributes:
-        error: None where the newest data is on disk; otherwise why not.
-        is_final: Whether waiting for the sources cannot help, so that `once` gives up.
-    """
-
-    error: ConfcarError | None = None
-    is_final: bool = True
-
-
 class BundlePipeline:
-    """The pass of one bundle and the loop around it. `stop` may be called from any thread, all else from its own."""
+    """The pass of one bundle and the loop around it. Any thread may `ask` and `stop`, all else is for its own."""
 
     def __init__(
         self,
@@ -90,15 +51,14 @@ class BundlePipeline:
         self._max_seconds = max_seconds
         self._clock = clock
         self._inbox = Inbox(clock)
+        self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
-        # The first pass needs no news: it takes the directory and begins to follow.
-        self._retry_at: float | None = clock()
-        self._refused = Backoff(*_REFUSED_BACKOFF)
-        self._unpublished = Backoff(*_PUBLISH_BACKOFF)
-        self._unwritten = Backoff(*_UNWRITTEN_BACKOFF)
+        self._retries = Retries(clock)
         self._is_open = False
         self._is_following = False
         self._has_succeeded = False
+        self._hands_over = False
+        self._before: BundlePipeline | None = None
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
@@ -113,8 +73,7 @@ class BundlePipeline:
         except LockedError:
             raise
         except PublishError as error:
-            self._retry_at = self._clock() + self._unpublished.next_seconds()
-            self._failed(error)
+            self._failed(error, is_tried_again=True)
 
     def run(self, *, until_published: bool = False, deadline: float | None = None) -> None:
         """Pass after pass until stopped, or with *until_published* until one pass came to an end.
@@ -130,15 +89,40 @@ class BundlePipeline:
                 self._wait(deadline)
                 self._act()
         except Exception as error:  # noqa: BLE001 - a thread that dies without a word would look like one that waits
-            self._failed(self._report.failed_unexpectedly(error))
+            self._failed(self._report.failed_unexpectedly(error), is_tried_again=False)
             due_in_seconds = 0.0  # liveness is to fail: nobody follows this bundle any more
         finally:
             self._report.beat(due_in_seconds)
-            self.close()
+            self._requests.close()
+            if not self._hands_over:
+                self.close()
 
-    def stop(self) -> None:
-        """End the loop after the step that is under way."""
+    def ask(self, request: Request) -> Future[None]:
+        """Ask for something to be done by the bundle's own thread, and return the promise of its outcome.
+
+        The promise ends with None, or raises the ConfcarError that says what went wrong. Does not block.
+        """
+        return self._requests.ask(request)
+
+    def stop(self, *, hands_over: bool = False) -> None:
+        """End the loop after the step that is under way; with *hands_over* the directory stays held."""
+        self._hands_over = hands_over
         self._inbox.stop()
+
+    def take_over(self, before: BundlePipeline) -> None:
+        """Take the directory from a pipeline that was stopped to hand it over, and whose thread has ended.
+
+        Its data goes on being followed until this one has published what it makes of its own.
+        """
+        self._parts.publisher.take_over(before._parts.publisher)
+        self._before = before
+
+    def withdraw(self) -> None:
+        """Follow nothing any more, nor what was taken over; to be called once the thread has ended."""
+        self._collector.withdraw()
+        if self._before is not None:
+            self._before.withdraw()
+            self._before = None
 
     def close(self) -> None:
         """Give the directory back; `run` does so at its end."""
@@ -156,7 +140,8 @@ class BundlePipeline:
         if not self._is_following:
             self._collector.start()
             self._is_following = True
-        rendering = self._render()
+        with self._report.rendering(self._clock):
+            rendering = self._collector.render()
         publisher = self._parts.publisher
         differing = publisher.compare(rendering.files)
         if differing or publisher.state.current is None:
@@ -182,7 +167,7 @@ class BundlePipeline:
 
     def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
-        until = min((at for at in (self._retry_at, due_at, deadline) if at is not None), default=None)
+        until = min((at for at in (self._retries.due_at, due_at, deadline) if at is not None), default=None)
         self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)
         self._inbox.wait(until)
 
@@ -192,15 +177,47 @@ class BundlePipeline:
 
     def _act(self) -> None:
         self._report.beat(self._busy_seconds)
-        if self._inbox.has_news or (self._retry_at is not None and self._retry_at <= self._clock()):
+        is_due = self._inbox.has_news or self._retries.is_due
+        if is_due:
             self._settle()
-            if not self._inbox.is_stopped:
-                self._guarded_pass()
+        self._inbox.answer()
+        asked = self._requests.take()
+        if not self._inbox.is_stopped:
+            self._do(asked, is_due=is_due)
         self.is_reloading = True
         try:
             self._note_down(self._delivered())
         finally:
             self.is_reloading = False
+        for each in asked:
+            each.conclude(self._shortfall())
+
+    def _do(self, asked: list[Asked], *, is_due: bool) -> None:
+        """Do what was asked for, and the pass where it is due or wanted."""
+        for each in asked:
+            if each.request == "rollback":
+                try:
+                    self._roll_back()
+                except ConfcarError as error:
+                    each.conclude(error)
+        is_sync = any(each.request == "sync" for each in asked)
+        if is_sync:
+            self._sync_asked()
+        if is_due or is_sync:
+            self._guarded_pass()
+        if asked and self._parts.owed is not None:
+            self._parts.owed.hasten()
+
+    def _roll_back(self) -> None:
+        raise PublishError(f"{self.name}: rolling back is not there yet")
+
+    def _sync_asked(self) -> None:
+        """Take a sync's word for it that everything is to be tried now, whatever was put off."""
+        self._retries.reset()
+
+    def _shortfall(self) -> ConfcarError | None:
+        """Return why what was asked for is not on disk or not told, None where all is well."""
+        return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
 
     def _delivered(self) -> OwedReload | None:
         """Tell the primary what it is owed, where that is due, and return what was delivered."""
@@ -222,11 +239,10 @@ class BundlePipeline:
             if delivered is not None:
                 delivered.conclude()
             self._parts.publisher.finish()
-            self._unwritten.reset()
+            self._retries.written()
         except PublishError as error:
             self._report.unwritten(error)
-            again_at = self._clock() + self._unwritten.next_seconds()
-            self._retry_at = again_at if self._retry_at is None else min(self._retry_at, again_at)
+            self._retries.after_unwritten()
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
@@ -234,41 +250,25 @@ class BundlePipeline:
             self._inbox.settle(quiet_seconds=self._quiet_seconds, max_seconds=self._max_seconds)
 
     def _guarded_pass(self) -> None:
-        self._retry_at = None
+        self._retries.begin()
         try:
             self.run_pass()
         except PendingError as error:
             self.outcome = Outcome(error.cause, is_final=error.is_final)
             self._report.pending(error)
-        except CheckRefusedError as error:
-            self._failed(error, again=self._refused)
-        except PublishError as error:
-            self._failed(error, again=self._unpublished)
+        except (CheckRefusedError, PublishError) as error:
+            self._failed(error, is_tried_again=True)
         except ConfcarError as error:
             # Templates that do not compile may be on a volume that is not there yet; what fails on data waits for data.
-            self._failed(error, again=None if self._is_following else self._unpublished)
+            self._failed(error, is_tried_again=not self._is_following)
         except Exception as error:  # noqa: BLE001 - one bundle's bug must end neither the bundle nor the others
-            self._failed(self._report.failed_unexpectedly(error), again=self._unpublished)
+            self._failed(self._report.failed_unexpectedly(error), is_tried_again=True)
 
-    def _failed(self, error: ConfcarError, *, again: Backoff | None = None) -> None:
-        if again is not None:
-            self._retry_at = self._clock() + again.next_seconds()
+    def _failed(self, error: ConfcarError, *, is_tried_again: bool) -> None:
+        if is_tried_again:
+            self._retries.after(error)
         self.outcome = Outcome(error)
         self._report.failed(error)
-
-    def _render(self) -> Rendering:
-        started = self._clock()
-        try:
-            rendering = self._collector.render()
-        except PendingError as error:
-            if error.missing:
-                self._report.rendered("pending", self._clock() - started)
-            raise
-        except Exception:
-            self._report.rendered("failed", self._clock() - started)
-            raise
-        self._report.rendered("rendered", self._clock() - started)
-        return rendering
 
     def _check(self, staged: Staged, rendering: Rendering) -> None:
         try:
@@ -289,8 +289,10 @@ class BundlePipeline:
 
     def _succeeded(self) -> None:
         self._has_succeeded = True
+        if self._before is not None:
+            self._before.withdraw()
+            self._before = None
         self._collector.published()
         self.outcome = Outcome()
-        self._refused.reset()
-        self._unpublished.reset()
+        self._retries.reset()
         self._report.succeeded()

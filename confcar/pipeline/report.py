@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from confcar.errors import CheckRefusedError, ConfcarError
@@ -48,9 +49,22 @@ class BundleReport:
         self._status.update_bundle(self._name, generation=state.current, published_at=state.published_at)
         self._status.update_reload(self._name, acknowledged_generation=state.acknowledged)
 
-    def rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
-        """Count a pass over the templates."""
+    @contextmanager
+    def rendering(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Count the pass over the templates that the block makes, by how it ends."""
+        started = clock()
+        try:
+            yield
+        except PendingError as error:
+            if error.missing:
+                self._rendered("pending", clock() - started)
+            raise
+        except Exception:
+            self._rendered("failed", clock() - started)
+            raise
+        self._rendered("rendered", clock() - started)
 
+    def _rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
         def say() -> None:
             self._status.set_gauge("render_duration_seconds", self._name, value=seconds)
             self._status.count("render_total", self._name, result)
