@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from confcar.errors import CheckRefusedError, ConfcarError, LockedError, MissingDataError, PublishError
-from confcar.model import Change
+from confcar.model import Change, Dependency
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.parts import BundleParts, Outcome
@@ -55,10 +55,9 @@ class BundlePipeline:
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
         self._retries = Retries(clock)
         self._is_open = False
-        self._is_following = False
         self._has_succeeded = False
         self._hands_over = False
-        self._before: BundlePipeline | None = None
+        self._before: list[BundlePipeline] = []
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
@@ -97,6 +96,11 @@ class BundlePipeline:
             if not self._hands_over:
                 self.close()
 
+    @property
+    def followed(self) -> frozenset[Dependency]:
+        """All that is followed for it now. Any thread."""
+        return self._collector.followed or frozenset()
+
     def ask(self, request: Request) -> Future[None]:
         """Ask for something to be done by the bundle's own thread, and return the promise of its outcome.
 
@@ -115,14 +119,16 @@ class BundlePipeline:
         Its data goes on being followed until this one has published what it makes of its own.
         """
         self._parts.publisher.take_over(before._parts.publisher)
-        self._before = before
+        # One that has published nothing of its own does not count: what counts is the one before it.
+        self._before, before._before = before._before or [before], []
+        if before not in self._before:
+            before.withdraw()
 
     def withdraw(self) -> None:
         """Follow nothing any more, nor what was taken over; to be called once the thread has ended."""
         self._collector.withdraw()
-        if self._before is not None:
-            self._before.withdraw()
-            self._before = None
+        while self._before:
+            self._before.pop().withdraw()
 
     def close(self) -> None:
         """Give the directory back; `run` does so at its end."""
@@ -137,9 +143,8 @@ class BundlePipeline:
         """
         if not self._is_open:
             self._open()
-        if not self._is_following:
+        if self._collector.followed is None:
             self._collector.start()
-            self._is_following = True
         with self._report.rendering(self._clock):
             rendering = self._collector.render()
         publisher = self._parts.publisher
@@ -162,8 +167,8 @@ class BundlePipeline:
             self._parts.owed.owe(change, changed_at=None, step=state.step)
 
     def _is_over(self, *, until_published: bool, deadline: float | None) -> bool:
-        is_late = deadline is not None and self._clock() >= deadline
-        return self._inbox.is_stopped or is_late or (until_published and self.outcome.is_final)
+        is_done = self._inbox.is_stopped or (until_published and self.outcome.is_final)
+        return is_done or (deadline is not None and self._clock() >= deadline)
 
     def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
@@ -193,17 +198,16 @@ class BundlePipeline:
             each.conclude(self._shortfall())
 
     def _do(self, asked: list[Asked], *, is_due: bool) -> None:
-        """Do what was asked for, and the pass where it is due or wanted."""
         for each in asked:
             if each.request == "rollback":
                 try:
                     self._roll_back()
                 except ConfcarError as error:
                     each.conclude(error)
-        is_sync = any(each.request == "sync" for each in asked)
-        if is_sync:
+        if any(each.request == "sync" for each in asked):
             self._sync_asked()
-        if is_due or is_sync:
+            is_due = True
+        if is_due:
             self._guarded_pass()
         if asked and self._parts.owed is not None:
             self._parts.owed.hasten()
@@ -216,7 +220,6 @@ class BundlePipeline:
         self._retries.reset()
 
     def _shortfall(self) -> ConfcarError | None:
-        """Return why what was asked for is not on disk or not told, None where all is well."""
         return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
 
     def _delivered(self) -> OwedReload | None:
@@ -260,7 +263,7 @@ class BundlePipeline:
             self._failed(error, is_tried_again=True)
         except ConfcarError as error:
             # Templates that do not compile may be on a volume that is not there yet; what fails on data waits for data.
-            self._failed(error, is_tried_again=not self._is_following)
+            self._failed(error, is_tried_again=self._collector.followed is None)
         except Exception as error:  # noqa: BLE001 - one bundle's bug must end neither the bundle nor the others
             self._failed(self._report.failed_unexpectedly(error), is_tried_again=True)
 
@@ -272,13 +275,12 @@ class BundlePipeline:
 
     def _check(self, staged: Staged, rendering: Rendering) -> None:
         try:
-            is_checked = self._parts.check.run(staged.change, rendering.files)
+            if self._parts.check.run(staged.change, rendering.files):
+                self._report.accepted()
         except CheckRefusedError as error:
             self._parts.publisher.discard(staged)
             self._report.refused(error)
             raise
-        if is_checked:
-            self._report.accepted()
 
     def _publish(self, staged: Staged) -> None:
         owed = self._parts.owed
@@ -289,9 +291,8 @@ class BundlePipeline:
 
     def _succeeded(self) -> None:
         self._has_succeeded = True
-        if self._before is not None:
-            self._before.withdraw()
-            self._before = None
+        while self._before:
+            self._before.pop().withdraw()
         self._collector.published()
         self.outcome = Outcome()
         self._retries.reset()

@@ -71,7 +71,8 @@ class Collector:
         self._following = following
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
-        self._followed: frozenset[Dependency] | None = None
+        self.followed: frozenset[Dependency] | None = None
+        """What is followed now, None before `start` and after `withdraw`."""
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -87,9 +88,9 @@ class Collector:
 
     def withdraw(self) -> None:
         """Follow nothing any more."""
-        if self._followed is not None:
+        if self.followed is not None:
             self._following.want(self._reader, frozenset(), self._inbox.note)
-            self._followed = None
+            self.followed = None
 
     def render(self) -> Rendering:
         """Return the files of all templates, rendering only those that a change touched. Never waits.
@@ -120,9 +121,9 @@ class Collector:
 
     def _follow(self) -> None:
         wanted = self._renderer.dependencies
-        if wanted != self._followed:
+        if wanted != self.followed:
             self._following.want(self._reader, wanted, self._inbox.note)
-            self._followed = wanted
+            self.followed = wanted
 
     def published(self) -> None:
         """Note that everything collected so far is on disk."""
