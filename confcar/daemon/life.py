@@ -56,7 +56,7 @@ def _steer(context: Context, fleet: Fleet, *, outside: Outside, control: Control
     own_files = OwnFiles(
         lambda: fleet.template_files | {context.config.path},
         changed=control.reload_noticed,
-        appeared=control.reload_if_stale,
+        touched=control.reload_if_stale,
         status=context.status,
     )
     own_files.start()

@@ -34,7 +34,8 @@ class OwnFiles:
     Args:
         files: Returns what to watch now; called in the thread.
         changed: Called in the thread after files that were watched already have changed.
-        appeared: Called in the thread after *files* has named other files than before.
+        touched: Called in the thread after *files* has named other files than before, and after something happened to
+            them although they are what they were.
         status: Where the thread says that it moves.
     """
 
@@ -43,12 +44,12 @@ class OwnFiles:
         files: Callable[[], frozenset[Path]],
         *,
         changed: Callable[[], None],
-        appeared: Callable[[], None],
+        touched: Callable[[], None],
         status: Status,
     ) -> None:
         self._files = files
         self._changed = changed
-        self._appeared = appeared
+        self._touched = touched
         self._status = status
         # Its reads are none of a source's: they are counted nowhere.
         self._disk = DiskFollower(_NAME, answer=_answer, status=Status())
@@ -57,7 +58,7 @@ class OwnFiles:
         self._thread = threading.Thread(target=self._run, name="confcar-own-files", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch. Does not block: what it finds first counts as files that appeared."""
+        """Begin to watch. Does not block: what it finds first counts as touched."""
         self._thread.start()
 
     def close(self) -> None:
@@ -88,8 +89,8 @@ class OwnFiles:
         self._version = snapshot.version
         if any(each in before and before[each] != reading for each, reading in self._known.items()):
             self._changed()
-        elif self._known.keys() - before.keys():
-            self._appeared()
+        else:
+            self._touched()
 
     def _settled(self, wanted: frozenset[Dependency], snapshot: Snapshot) -> Snapshot:
         """Return what lies there once it has been the same for a moment."""

@@ -52,10 +52,13 @@ class Reconfigurer:
         self._fleet = fleet
         self._outside = outside
         self._text = self._read()
+        self._is_refused = False
         context.status.config_loaded(str(context.config.path))
 
     def is_stale(self) -> bool:
-        """Return whether the config or a compiled template is not what lies on disk. Any thread; opens the files."""
+        """Return whether what is in force is not what lies on disk, or what lies there was refused. Any thread."""
+        if self._is_refused:
+            return True
         renderers = [bundle.renderer for bundle in self._fleet.bundles.values()]
         return self._text != self._read() or any(each.is_compiled and not each.is_current() for each in renderers)
 
@@ -70,11 +73,12 @@ class Reconfigurer:
             plan = self._planned()
             self._take_hold(plan)
         except ConfigError as error:
+            self._is_refused = True
             self._context.status.config_refused(str(error))
             for problem in error.problems:
                 _log.error("config refused, the old one stays", extra=log.fields(error=problem))
             raise
-        self._text = text
+        self._text, self._is_refused = text, False
         self._commit(plan)
 
     def _planned(self) -> _Plan:
