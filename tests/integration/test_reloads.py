@@ -57,10 +57,10 @@ def test_reloads_in_a_row_cost_one_login_and_nothing_that_stays(
 
 def test_a_broken_config_is_refused_with_2_and_every_fault_and_the_old_one_serves(sidecar: Sidecar) -> None:
     with sidecar:
-        sidecar.config.write_text(_CONFIG.replace("directory: web", "directroy: web"))
+        sidecar.config.write_text(_CONFIG.replace("directory: web", "directry: web"))
         code, _, told = asked(sidecar, "reload")
         assert code == 2
-        assert "confcar.yaml:6:5: bundles.web.directroy: unknown key; did you mean directory?" in told
+        assert "confcar.yaml:6:5: bundles.web.directry: unknown key; did you mean directory?" in told
         assert sidecar.status()["config"]["error"] in told
         (sidecar.config.parent / "data.yaml").write_text("name: second\n")
         wait_until(lambda: (sidecar.config.parent / "web" / "name").read_text() == "second")

@@ -13,7 +13,7 @@ def every_state() -> Status:
     now = time.time()
     status = Status()
     status.config_loaded("/etc/confcar/confcar.yaml")
-    status.config_refused("/etc/confcar/confcar.yaml:3:5: bundles.web.wiat: unknown key; did you mean wait?")
+    status.config_refused("/etc/confcar/confcar.yaml:3:5: bundles.web.directry: unknown key; did you mean directory?")
     for name, type_ in {"local": "file", "consul": "consul", "vault": "vault", "spare": "consul"}.items():
         status.add_source(name, type_)
     status.source_answered("local")

@@ -64,7 +64,7 @@ def test_every_state_is_named_with_its_reason() -> None:
         "has acknowledged generation 6",
         "generation 7, ",
         "nothing yet",
-        "confcar.yaml:3:5: bundles.web.wiat: unknown key",
+        "confcar.yaml:3:5: bundles.web.directry: unknown key",
         "vault",
         "permission denied",
         "Token ttl 59 min 50 s left",

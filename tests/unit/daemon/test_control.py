@@ -90,12 +90,12 @@ def test_a_reload_of_a_broken_config_answers_with_every_fault_and_2(place: Place
 
     def script(running: Running) -> None:
         running.wait_for_state("published")
-        broken = {"web": bundle("web", wiat={}), "api": bundle("api", "ok", kep=1)}
+        broken = {"web": bundle("web", directry="x"), "api": bundle("api", "ok", kep=1)}
         place.configure(admin={"listen": address}, bundles=broken)
         outcome = command(address, "/-/reload")
         assert (outcome.status, outcome.code) == (422, 2)
         assert [error.partition(": ")[2].partition(":")[0] for error in outcome.errors] == [
-            "bundles.web.wiat",
+            "bundles.web.directry",
             "bundles.api.kep",
         ]
         document = json.loads(ask(address, "/status").body)

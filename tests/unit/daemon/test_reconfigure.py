@@ -54,7 +54,7 @@ def test_a_reload_that_changes_nothing_touches_nothing(place: Place) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        pytest.param({"bundles": {"web": bundle("web", wiat={})}}, "confcar.json:1:", id="an unknown key"),
+        pytest.param({"bundles": {"web": bundle("web", directry="x")}}, "confcar.json:1:", id="an unknown key"),
         pytest.param({"bundles": {"web": bundle("web", "{% if %}")}}, "content of name:1: ", id="a broken template"),
         pytest.param({"pid_file": "no/such/folder/pid"}, "pid_file: cannot write ", id="a PID file in no folder"),
     ],
