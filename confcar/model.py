@@ -46,10 +46,12 @@ class Reading:
             `ls` and `tree`: mapping of relative path to bytes, sorted by path, for `ls` the direct children only;
             `secret`: mapping of str to JSON-like values; `secrets`: tuple of names, sorted.
         note: Why there is nothing, for people ("deleted", "destroyed"); empty where there is nothing to say.
+        leased_until: When what it holds dies, seconds since the epoch; None where it is not leased.
     """
 
     value: bytes | Mapping[str, object] | tuple[str, ...] | None
     note: str = ""
+    leased_until: float | None = None
 
 
 ABSENT = Reading(None)
@@ -105,6 +107,7 @@ class RenderedFile:
         group: Group's name or number, None for the directory's where that is setgid, else confcar's own.
         format: Name of a format check, or None.
         secret: Whether the template read a secret, so that its text must not be shown.
+        leased_until: When the first of the leased values in it dies, seconds since the epoch; None where it has none.
     """
 
     destination: str
@@ -114,6 +117,7 @@ class RenderedFile:
     group: str | None = None
     format: str | None = None
     secret: bool = False
+    leased_until: float | None = None
 
     @property
     def is_outside(self) -> bool:

@@ -11,17 +11,24 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from confcar.errors import CheckRefusedError, ConfcarError, LockedError, MissingDataError, PublishError
-from confcar.model import Change, Dependency
+from confcar.errors import (
+    CheckRefusedError,
+    ConfcarError,
+    LockedError,
+    MissingDataError,
+    PublishError,
+    VerifyFailedError,
+)
+from confcar.model import Dependency
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.parts import BundleParts, Outcome
-from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.publication import Publication
 from confcar.pipeline.report import BundleReport
 from confcar.pipeline.requests import Asked, Request, Requests
 from confcar.pipeline.retries import Retries
-from confcar.publishing.publisher import Staged
-from confcar.rendering.renderer import Rendering
+from confcar.pipeline.rollback import why_held
+from confcar.pipeline.telling import Telling
 from confcar.status import Status
 
 # How much longer than its own time limits a pass may take before liveness doubts the thread.
@@ -43,8 +50,6 @@ class BundlePipeline:
     ) -> None:
         self.name = name
         self.outcome = Outcome(MissingDataError("nothing was rendered yet"), is_final=False)
-        self.is_reloading = False
-        """Whether the primary is being told, or that is being written down: not a moment to leave."""
         self._parts = parts
         self._report = BundleReport(name, status)
         self._quiet_seconds = quiet_seconds
@@ -54,10 +59,16 @@ class BundlePipeline:
         self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
         self._retries = Retries(clock)
-        self._is_open = False
+        self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
+        self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
         self._has_succeeded = False
         self._hands_over = False
         self._before: list[BundlePipeline] = []
+
+    @property
+    def is_reloading(self) -> bool:
+        """Whether the primary is being told, or that is being written down: not a moment to leave. Any thread."""
+        return self._telling.is_under_way
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
@@ -68,7 +79,7 @@ class BundlePipeline:
             LockedError: Another confcar has it.
         """
         try:
-            self._open()
+            self._publication.open(self.name)
         except LockedError:
             raise
         except PublishError as error:
@@ -116,7 +127,7 @@ class BundlePipeline:
     def take_over(self, before: BundlePipeline) -> None:
         """Take the directory from a pipeline that was stopped to hand it over, and whose thread has ended.
 
-        Its data goes on being followed until this one has published what it makes of its own.
+        Its data goes on being followed until the primary was told of what this one makes of its own.
         """
         self._parts.publisher.take_over(before._parts.publisher)
         # One that has published nothing of its own does not count: what counts is the one before it.
@@ -141,30 +152,14 @@ class BundlePipeline:
             PendingError: Data is missing.
             ConfcarError: A step failed; nothing was published.
         """
-        if not self._is_open:
-            self._open()
+        self._publication.open(self.name)
         if self._collector.followed is None:
             self._collector.start()
         with self._report.rendering(self._clock):
             rendering = self._collector.render()
-        publisher = self._parts.publisher
-        differing = publisher.compare(rendering.files)
-        if differing or publisher.state.current is None:
-            staged = publisher.stage(rendering.files, differing=differing)
-            self._check(staged, rendering)
-            if self._inbox.is_stopped:
-                publisher.discard(staged)
-                return
-            self._publish(staged)
-        self._succeeded()
-
-    def _open(self) -> None:
-        state = self._parts.publisher.open()
-        self._is_open = True
-        self._report.opened(state)
-        if self._parts.owed is not None and state.current is not None and state.current != state.acknowledged:
-            change = Change(self.name, state.current, self._parts.directory, state.changed, state.published_at)
-            self._parts.owed.owe(change, changed_at=None, step=state.step)
+        inputs = self._collector.inputs(rendering, settings=self._parts.settings)
+        if self._publication.bring_up(rendering, inputs, changed_at=self._collector.changed_at):
+            self._succeeded()
 
     def _is_over(self, *, until_published: bool, deadline: float | None) -> bool:
         is_done = self._inbox.is_stopped or (until_published and self.outcome.is_final)
@@ -172,7 +167,8 @@ class BundlePipeline:
 
     def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
-        until = min((at for at in (self._retries.due_at, due_at, deadline) if at is not None), default=None)
+        appointments = (self._retries.due_at, due_at, self._publication.retry_at, self._publication.look_at, deadline)
+        until = min((at for at in appointments if at is not None), default=None)
         self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)
         self._inbox.wait(until)
 
@@ -182,18 +178,15 @@ class BundlePipeline:
 
     def _act(self) -> None:
         self._report.beat(self._busy_seconds)
-        is_due = self._inbox.has_news or self._retries.is_due
+        is_due = self._inbox.has_news or self._retries.is_due or self._is_time(self._publication.retry_at)
         if is_due:
             self._settle()
         self._inbox.answer()
         asked = self._requests.take()
         if not self._inbox.is_stopped:
             self._do(asked, is_due=is_due)
-        self.is_reloading = True
-        try:
-            self._note_down(self._delivered())
-        finally:
-            self.is_reloading = False
+        self._tell()
+        self._let_go()
         for each in asked:
             each.conclude(self._shortfall())
 
@@ -204,58 +197,81 @@ class BundlePipeline:
                     self._roll_back()
                 except ConfcarError as error:
                     each.conclude(error)
-        if any(each.request == "sync" for each in asked):
+        is_sync = any(each.request == "sync" for each in asked)
+        if is_sync:
             self._sync_asked()
-            is_due = True
-        if is_due:
-            self._guarded_pass()
+        if is_due or is_sync:
+            self._guarded(self._pass)
+        if is_sync or self._is_time(self._publication.look_at):
+            self._guarded(self._publication.look_for_drift)
         if asked and self._parts.owed is not None:
             self._parts.owed.hasten()
 
+    def _let_go(self) -> None:
+        """Once the primary knows what this one made, nothing that the one before it read is in use."""
+        owed = self._parts.owed
+        while self._before and self._has_succeeded and (owed is None or owed.due_at is None):
+            self._before.pop().withdraw()
+
+    def _is_time(self, at: float | None) -> bool:
+        return at is not None and at <= self._clock()
+
     def _roll_back(self) -> None:
-        raise PublishError(f"{self.name}: rolling back is not there yet")
+        self._publication.roll_back()
+        self.outcome = Outcome()
 
     def _sync_asked(self) -> None:
         """Take a sync's word for it that everything is to be tried now, whatever was put off."""
         self._retries.reset()
+        self._guarded(self._publication.release)
 
     def _shortfall(self) -> ConfcarError | None:
         return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
 
-    def _delivered(self) -> OwedReload | None:
-        """Tell the primary what it is owed, where that is due, and return what was delivered."""
+    def _tell(self) -> None:
+        """Tell the primary what it is owed, and take back what does not hold."""
         owed = self._parts.owed
-        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
-            return None
-        if not owed.is_instant:
-            # It may take its time; meanwhile board, log and state are to say what is published and owed.
-            self._note_down(None)
-        owed.deliver()
-        return owed
+        was_unwell = owed is not None and owed.refusal is not None
+        delivered = self._telling.tell()
+        if delivered is not None and delivered.refusal is not None:
+            self._take_back(delivered.refusal)
+        elif delivered is not None and was_unwell and delivered.due_at is None:
+            self._stands()
+            self._report.catch_up()
 
-    def _note_down(self, delivered: OwedReload | None) -> None:
-        """Log and write what a publish and a reload leave for after both, so that the primary hears of it sooner."""
-        self._report.catch_up()
+    def _take_back(self, refusal: VerifyFailedError) -> None:
         try:
-            if self._parts.owed is not None:
-                self._parts.owed.show()
-            if delivered is not None:
-                delivered.conclude()
-            self._parts.publisher.finish()
-            self._retries.written()
-        except PublishError as error:
-            self._report.unwritten(error)
-            self._retries.after_unwritten()
+            self._publication.take_back(refusal)
+            self._stands()
+        except ConfcarError as error:
+            self.outcome = Outcome(error)
+            self._report.failed(error)
+
+    def _stands(self) -> None:
+        """Say how what is on disk stands to the newest data."""
+        held, owed = self._publication.held, self._parts.owed
+        # In `once` nobody is told, and what is held back is no failure: the last good files are there.
+        self.outcome = Outcome(None if held is None or owed is None else why_held(held))
+        if owed is not None and owed.refusal is not None:
+            self.outcome = Outcome(owed.refusal)  # the report said so when it was found out
+        elif held is not None:
+            self._report.held_back(held)
+        else:
+            self._report.succeeded()
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
         if self._has_succeeded:
             self._inbox.settle(quiet_seconds=self._quiet_seconds, max_seconds=self._max_seconds)
 
-    def _guarded_pass(self) -> None:
+    def _pass(self) -> None:
         self._retries.begin()
+        self.run_pass()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do a step, and let no failure of it end more than the step."""
         try:
-            self.run_pass()
+            step()
         except PendingError as error:
             self.outcome = Outcome(error.cause, is_final=error.is_final)
             self._report.pending(error)
@@ -273,27 +289,8 @@ class BundlePipeline:
         self.outcome = Outcome(error)
         self._report.failed(error)
 
-    def _check(self, staged: Staged, rendering: Rendering) -> None:
-        try:
-            if self._parts.check.run(staged.change, rendering.files):
-                self._report.accepted()
-        except CheckRefusedError as error:
-            self._parts.publisher.discard(staged)
-            self._report.refused(error)
-            raise
-
-    def _publish(self, staged: Staged) -> None:
-        owed = self._parts.owed
-        change = self._parts.publisher.publish(staged, acknowledged=owed is None)
-        self._report.published(change, is_acknowledged=owed is None)
-        if owed is not None:
-            owed.owe(change, changed_at=self._collector.changed_at)
-
     def _succeeded(self) -> None:
         self._has_succeeded = True
-        while self._before:
-            self._before.pop().withdraw()
         self._collector.published()
-        self.outcome = Outcome()
         self._retries.reset()
-        self._report.succeeded()
+        self._stands()

@@ -1,4 +1,4 @@
-"""What a bundle's pass is made of, and how one ends."""
+"""What a bundle's pass is made of, and how it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class BundleParts:
         publisher: Stages and publishes.
         following: Where the data comes from.
         owed: What the primary is owed; None where nobody is told: in `once`, and where the config names no reload.
-        limit_seconds: Sum of the time limits of the check and all reload steps.
+        limit_seconds: Sum of the time limits of the check, all reload steps and verify.
+        rolls_back: Whether the generation before comes back where what was published does not hold.
+        drift_seconds: How often the published files are compared with what was published; 0 for never.
+        settings: What a generation holds by beside its data: one that was refused is tried again where this changed.
     """
 
     directory: Path
@@ -34,6 +37,9 @@ class BundleParts:
     following: Follows
     owed: OwedReload | None
     limit_seconds: float = 0.0
+    rolls_back: bool = False
+    drift_seconds: float = 0.0
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True)

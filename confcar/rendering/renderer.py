@@ -6,6 +6,7 @@ missing. One renderer per bundle, used by one thread. It opens template files wh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,12 @@ class Renderer:
         if self._dependencies is None:
             self._dependencies = frozenset(self._readers)
         return self._dependencies
+
+    @property
+    def texts_digest(self) -> str:
+        """Hexadecimal digest of all templates and of what they include, as they were read last."""
+        texts = {repr((text.label, text.source)) for library in self._libraries for text in library.texts}
+        return hashlib.sha256("\n".join(sorted(texts)).encode(errors="surrogateescape")).hexdigest()
 
     @property
     def is_compiled(self) -> bool:

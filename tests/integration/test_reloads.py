@@ -113,6 +113,18 @@ def test_sync_repairs_and_ends_with_0(sidecar: Sidecar) -> None:
         wait_until(lambda: published.read_text() == "first")
 
 
+def test_rollback_brings_back_the_generation_before_and_says_so(sidecar: Sidecar) -> None:
+    published = sidecar.config.parent / "web" / "name"
+    with sidecar:
+        code, _, told = asked(sidecar, "rollback", "web")
+        assert (code, told.count("\n")) == (6, 1), "there is none"
+        (sidecar.config.parent / "data.yaml").write_text("name: second\n")
+        wait_until(lambda: published.read_text() == "second")
+        code, printed, _ = asked(sidecar, "rollback", "web")
+        assert (code, printed) == (0, "rolled back: web is at the generation before\n")
+        assert published.read_text() == "first"
+
+
 def test_status_shows_people_and_scripts_the_same(sidecar: Sidecar) -> None:
     with sidecar:
         code, printed, _ = asked(sidecar, "status")

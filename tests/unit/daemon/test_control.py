@@ -129,6 +129,30 @@ def test_a_bundle_with_one_generation_has_nothing_to_go_back_to(place: Place) ->
     play(place, script)
 
 
+def test_a_rollback_answers_once_the_generation_before_is_back_and_is_held_until_a_sync(place: Place) -> None:
+    told = place.folder / "told"
+    command_line = ["sh", "-c", f"echo x >>{told}"]
+    address = listening(place, bundles={"web": bundle("web", reload={"command": command_line})})
+
+    def times_told() -> int:
+        return told.read_text().count("x") if told.exists() else 0
+
+    def script(running: Running) -> None:
+        running.wait_for_text("first")
+        place.write("name: second\n")
+        running.wait_for_text("second")
+        wait_until(lambda: times_told() == 2)
+        assert command(address, "/-/rollback/web") == Outcome(200, 0, [])
+        assert place.text() == "first"
+        assert times_told() == 3
+        assert running.reload() is None
+        assert place.text() == "first"
+        command(address, "/-/sync")
+        running.wait_for_text("second")
+
+    play(place, script)
+
+
 def test_the_listener_moves_to_another_address_and_answers_on_the_old_one_first(place: Place) -> None:
     old, new = listening(place), f"127.0.0.1:{free_port()}"
 

@@ -141,18 +141,22 @@ def test_a_successor_owes_the_reload_that_was_owed_before_it(stage: Stage) -> No
     wait_until(lambda: [change.generation for change in there.heard] == [1])
 
 
-def test_what_a_predecessor_read_is_followed_until_its_successor_has_published(stage: Stage) -> None:
+def test_what_a_predecessor_read_is_followed_until_the_primary_was_told_of_its_successors_files(stage: Stage) -> None:
     stage.watcher.set(name=b"first")
     before = stage.bundle("{{ key('name') }}")
     thread = stage.start(before)
     stage.wait_for_text("first")
     before.stop(hands_over=True)
     thread.join(_ANSWERS_WITHIN_SECONDS)
-    after = stage.bundle("{{ key('other') }}")
+    gone = Primary(failures=[EndpointRefusedError("no")] * 1000)
+    after = stage.bundle("{{ key('other') }}", primary=gone)
     after.take_over(before)
     stage.start(after)
     stage.wait_for_state("pending")
     assert before._collector.followed is not None
     stage.watcher.set(other=b"second")
     stage.wait_for_text("second")
+    wait_until(lambda: stage.seen().reload.attempts > 0)
+    assert before._collector.followed is not None
+    gone.failures.clear()
     wait_until(lambda: before._collector.followed is None)
