@@ -104,7 +104,6 @@ class Fleet:
         members = [*self._members.values(), *self._leaving]
         for member in self._members.values():
             member.bundle.pipeline.stop()
-        self.sources.following.close()
         until = time.monotonic() + _END_SECONDS
         for member in members:
             while _is_running(member) and time.monotonic() < until:
@@ -114,6 +113,8 @@ class Fleet:
         for member in members:
             if member.thread is None:
                 member.bundle.pipeline.close()
+        # Last: what ends with a source may be what a reload has just told the primary of.
+        self.sources.following.close()
 
     def _start(self, member: _Member, body: Callable[[], None]) -> None:
         name = f"confcar-bundle-{member.bundle.name}"
