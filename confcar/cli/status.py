@@ -97,7 +97,8 @@ def _bundle(name: str, bundle: dict[str, Any], now: float, paint: Paint) -> list
     if more > 0:
         lines.append(f"    and {more} more")
     if isinstance(refused := bundle.get("refused"), dict):
-        lines.append(paint(_RED, f"    generation {refused.get('generation')} was refused: {refused.get('reason')}"))
+        how = "taken back by hand" if refused.get("by_hand") else "refused"
+        lines.append(paint(_RED, f"    generation {refused.get('generation')} was {how}: {refused.get('reason')}"))
     reload = bundle["reload"]
     if reload["pending"]:
         lines.append(paint(_YELLOW, f"    reload pending, tried {reload['attempts']} times"))

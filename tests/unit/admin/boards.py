@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from confcar.model import Missing
-from confcar.status import CheckStatus, Status
+from confcar.status import CheckStatus, RefusedStatus, Status
 
 
 def every_state() -> Status:
@@ -52,5 +52,6 @@ def every_state() -> Status:
     status.update_bundle(
         "told", state="published", generation=12, published_at=now - 20, check=CheckStatus("accepted", now - 20)
     )
+    status.update_bundle("told", refused=RefusedStatus(13, "verify by http: answered 502", now - 31))
     status.update_reload("told", acknowledged_generation=12, acknowledged_at=now - 19, last_successful=True)
     return status

@@ -62,6 +62,8 @@ def test_every_state_is_named_with_its_reason() -> None:
         "the PID file /run/nginx.pid does not exist",
         "the volume is read-only",
         "has acknowledged generation 6",
+        "Generation 13 was refused 31 s ago",
+        "verify by http: answered 502",
         "generation 7, ",
         "nothing yet",
         "confcar.yaml:3:5: bundles.web.directry: unknown key",

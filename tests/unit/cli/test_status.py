@@ -92,6 +92,7 @@ def test_every_trouble_is_shown_with_its_reason() -> None:
         "reload pending, tried 3 times",
         "the PID file /run/nginx.pid does not exist",
         "nothing published yet",
+        "generation 13 was refused: verify by http: answered 502",
         "down       vault",
         "not read   consul, no answer yet",
     ):
