@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -91,8 +90,13 @@ class Control:
             return
 
     def reload_noticed(self) -> None:
-        """Reload because own files have changed."""
-        self._signals.call(functools.partial(self.reload_heard, is_asked=False))
+        """Reload because own files have changed, unless somebody has asked for it meanwhile."""
+
+        def reload() -> None:
+            if self._reconfigurer is not None and self._reconfigurer.is_outdated():
+                self.reload_heard(is_asked=False)
+
+        self._signals.call(reload)
 
     def reload_if_stale(self) -> None:
         """Reload where own files are not what is in force."""

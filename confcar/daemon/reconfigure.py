@@ -17,7 +17,7 @@ from confcar.config.load import load
 from confcar.daemon.assembly import Bundle, Context, Served, Sources, create_bundle, create_watchers
 from confcar.daemon.fleet import Fleet
 from confcar.daemon.outside import Outside
-from confcar.errors import ConfigError, LockedError, PublishError, TemplateError
+from confcar.errors import ConfcarError, ConfigError, LockedError, PublishError, TemplateError
 from confcar.model import CONFIG_FOLDER, Kind
 from confcar.watchers.base import Watcher
 
@@ -66,6 +66,10 @@ class Reconfigurer:
         renderers = [bundle.renderer for bundle in self._fleet.bundles.values()]
         return self._text != self._read() or any(each.is_compiled and not each.is_current() for each in renderers)
 
+    def is_outdated(self) -> bool:
+        """Return whether a reload may change anything: what is in force is stale, or something never compiled."""
+        return self.is_stale() or not all(each.renderer.is_compiled for each in self._fleet.bundles.values())
+
     def is_retry_due(self) -> bool:
         """Return whether what was refused is to be tried again although nobody asks. Any thread."""
         return self._refused is not None and time.monotonic() >= self._retry_at
@@ -82,9 +86,10 @@ class Reconfigurer:
         try:
             plan = self._planned()
             self._take_hold(plan)
-        except ConfigError as error:
-            self._note_refusal(error, is_asked=is_asked)
-            raise
+        except ConfcarError as error:
+            refusal = error if isinstance(error, ConfigError) else ConfigError(str(error))
+            self._note_refusal(refusal, is_asked=is_asked)
+            raise refusal from error
         self._text, self._refused = text, None
         self._commit(plan)
 
@@ -100,6 +105,15 @@ class Reconfigurer:
         before, after = self._context.config.settings, context.config.settings
         fresh = [name for name, options in after.sources.items() if before.sources.get(name) != options]
         watchers = create_watchers(context, dict.fromkeys(fresh))
+        try:
+            return self._planned_around(context, watchers)
+        except BaseException:
+            for watcher in watchers.values():
+                watcher.close()
+            raise
+
+    def _planned_around(self, context: Context, watchers: dict[str, Watcher]) -> _Plan:
+        before, after = self._context.config.settings, context.config.settings
         served = self._served(context, watchers)
         sources = Sources(self._fleet.sources.following, served)
         ended = frozenset(before.sources.keys() - after.sources.keys())
@@ -115,7 +129,6 @@ class Reconfigurer:
                 faults += str(error).splitlines()
             bundles.append(bundle)
         if faults:
-            _close(watchers)
             raise ConfigError(*dict.fromkeys(faults))
         return _Plan(context, watchers, ended, sources, tuple(bundles), frozenset(kept))
 
@@ -146,7 +159,8 @@ class Reconfigurer:
         except ConfigError:
             for bundle in new:
                 bundle.publisher.close()
-            _close(plan.watchers)
+            for watcher in plan.watchers.values():
+                watcher.close()
             raise
 
     def _commit(self, plan: _Plan) -> None:
@@ -203,8 +217,3 @@ def _reserve(bundle: Bundle) -> None:
     except PublishError as error:
         # The volume may come later, as at the start: the bundle tries again, and says so.
         _log.warning("directory cannot be used yet", extra=log.fields(bundle=bundle.name, error=str(error)))
-
-
-def _close(watchers: dict[str, Watcher]) -> None:
-    for watcher in watchers.values():
-        watcher.close()

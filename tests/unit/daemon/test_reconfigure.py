@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,22 @@ def test_a_broken_config_is_refused_as_a_whole_and_the_old_one_lives_on(
     play(place, script)
     assert "config refused, the old one stays" in caplog.text
     assert place.text("api") is None
+
+
+def test_a_refused_config_leaves_no_descriptor_and_no_thread_behind(place: Place) -> None:
+    sources = {name: {"type": "file", "path": "data.yaml"} for name in ("local", "other", "third")}
+    broken = {"web": bundle("web", "{% if %}"), "api": bundle("api")}
+
+    def script(running: Running) -> None:
+        running.wait_for_state("published")
+        assert running.reload(sources=sources, bundles=broken) is not None
+        threads, descriptors = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+        for number in range(5):
+            running.reload(sources=sources, bundles=broken | {"api": bundle("api", f"{{{{ 1 | no{number} }}}}")})
+        assert threading.active_count() <= threads
+        assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
+
+    play(place, script)
 
 
 def test_a_template_file_that_changes_is_taken_over_without_being_told(place: Place) -> None:
