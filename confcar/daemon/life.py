@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from typing import TYPE_CHECKING
 
 import confcar
 from confcar.daemon.assembly import Context
-from confcar.daemon.control import Control
 from confcar.daemon.fleet import Fleet
-from confcar.daemon.outside import Outside
-from confcar.daemon.own_files import OwnFiles
-from confcar.daemon.reconfigure import Reconfigurer
 from confcar.daemon.signals import Signals
 from confcar.log import fields
+
+if TYPE_CHECKING:  # only `run` is steered, and every pod pays the start of `once` too
+    from confcar.daemon.control import Control
+    from confcar.daemon.outside import Outside
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ def run(context: Context) -> None:
         LockedError: Another confcar has one of the directories.
         ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
+    from confcar.daemon.control import Control
+    from confcar.daemon.outside import Outside
+
     with Signals() as signals:
         fleet = Fleet(context, reloads=True)
         try:
@@ -50,6 +54,9 @@ def run(context: Context) -> None:
 
 def _steer(context: Context, fleet: Fleet, *, outside: Outside, control: Control, signals: Signals) -> None:
     """Do what signals, commands and changed files ask for until a stop is."""
+    from confcar.daemon.own_files import OwnFiles
+    from confcar.daemon.reconfigure import Reconfigurer
+
     control.use(Reconfigurer(context, fleet, outside))
     signals.on(signal.SIGHUP, control.reload_heard)
     signals.on(signal.SIGUSR1, control.sync_heard)

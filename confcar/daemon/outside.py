@@ -7,15 +7,17 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import confcar
 from confcar.admin.commands import Commands
-from confcar.admin.server import AdminServer
 from confcar.config.settings import Settings
 from confcar.errors import ConfigError
 from confcar.log import fields
 from confcar.status import Status
+
+if TYPE_CHECKING:  # the HTTP server's modules are loaded only where something listens
+    from confcar.admin.server import AdminServer
 
 _OFF = "off"
 _log = logging.getLogger(__name__)
@@ -102,6 +104,8 @@ class Outside:
     def _bound(self, listen: str) -> AdminServer | None:
         if listen == _OFF:
             return None
+        from confcar.admin.server import AdminServer
+
         return AdminServer(listen, self._status, version=confcar.__version__, commands=self._commands)
 
 
