@@ -6,13 +6,20 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from confcar.daemon.assembly import Context
 from confcar.daemon.life import run
 from confcar.status import BundleStatus
 from tests.unit.daemon.place import Place
 from tests.waiting import wait_until
+
+Result = TypeVar("Result")
+
+
+def eventually(predicate: Callable[[], Result]) -> Result:
+    """Wait until that is so, with patience for a machine that many tests share."""
+    return wait_until(predicate, timeout=30.0)
 
 
 class Running:
@@ -32,7 +39,7 @@ class Running:
         if settings:
             self.place.configure(**settings)
         self.tell(signal.SIGHUP)
-        wait_until(lambda: self.context.status.copy().config != before)
+        eventually(lambda: self.context.status.copy().config != before)
         return self.context.status.copy().config.error
 
     def seen(self, name: str = "web") -> BundleStatus:
@@ -41,11 +48,11 @@ class Running:
 
     def wait_for_text(self, text: str, bundle: str = "web") -> None:
         """Wait until that is published."""
-        wait_until(lambda: self.place.text(bundle) == text)
+        eventually(lambda: self.place.text(bundle) == text)
 
     def wait_for_state(self, state: str, bundle: str = "web") -> BundleStatus:
         """Wait until the board says so."""
-        wait_until(lambda: self.seen(bundle).state == state)
+        eventually(lambda: self.seen(bundle).state == state)
         return self.seen(bundle)
 
     def threads(self, bundle: str = "web") -> list[threading.Thread]:
@@ -62,8 +69,8 @@ def play(place: Place, script: Callable[[Running], None]) -> Context:
     def act() -> None:
         try:
             # Before they are heard, signals would end the test.
-            wait_until(lambda: signal.getsignal(signal.SIGTERM) != before)
-            wait_until(lambda: context.status.copy().config.loaded_at)
+            eventually(lambda: signal.getsignal(signal.SIGTERM) != before)
+            eventually(lambda: context.status.copy().config.loaded_at)
             script(Running(place, context))
         except BaseException as error:  # noqa: BLE001 - raised by the test's own thread
             errors.append(error)

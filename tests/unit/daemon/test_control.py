@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.unit.admin.listener import ask
 from tests.unit.daemon.place import Place, bundle
-from tests.unit.daemon.script import Running, play
-from tests.waiting import free_port, wait_until
+from tests.unit.daemon.script import Running, eventually, play
+from tests.waiting import free_port
 
 
 @dataclass
@@ -65,7 +65,7 @@ def test_a_sync_whose_reload_fails_ends_with_7(place: Place) -> None:
     address = listening(place, bundles={"web": bundle("web", reload={"command": ["false"]})})
 
     def script(running: Running) -> None:
-        wait_until(lambda: running.seen().reload.attempts > 0)
+        eventually(lambda: running.seen().reload.attempts > 0)
         outcome = command(address, "/-/sync")
         assert outcome.code == 7
         assert outcome.errors[0].startswith("bundle web: reload by command: ")
@@ -141,7 +141,7 @@ def test_a_rollback_answers_once_the_generation_before_is_back_and_is_held_until
         running.wait_for_text("first")
         place.write("name: second\n")
         running.wait_for_text("second")
-        wait_until(lambda: times_told() == 2)
+        eventually(lambda: times_told() == 2)
         assert command(address, "/-/rollback/web") == Outcome(200, 0, [])
         assert place.text() == "first"
         assert times_told() == 3

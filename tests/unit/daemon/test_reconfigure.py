@@ -13,7 +13,7 @@ import pytest
 
 from confcar.publishing.publisher import Publisher
 from tests.unit.daemon.place import Place, bundle
-from tests.unit.daemon.script import Running, play
+from tests.unit.daemon.script import Running, eventually, play
 from tests.waiting import free_port, wait_until
 
 WEB_AND_API = {"web": bundle("web"), "api": bundle("api", "{{ key('name') | upper }}")}
@@ -29,7 +29,7 @@ def test_a_changed_bundle_is_published_anew_and_the_other_one_is_left_alone(plac
         web, api = running.threads("web"), running.threads("api")
         assert running.reload(bundles=WEB_AND_API | {"web": bundle("web", "{{ key('name') }}!")}) is None
         running.wait_for_text("first!")
-        wait_until(lambda: running.seen().generation == 2)
+        eventually(lambda: running.seen().generation == 2)
         assert running.threads("api") == api
         assert running.threads("web") != web
         place.write("name: second\n")
@@ -73,7 +73,7 @@ def test_a_broken_config_is_refused_as_a_whole_and_the_old_one_lives_on(
         place.write("name: second\n")
         running.wait_for_text("second")
         place.configure()
-        wait_until(lambda: running.context.status.copy().config.error is None)
+        eventually(lambda: running.context.status.copy().config.error is None)
 
     play(place, script)
     assert "config refused, the old one stays" in caplog.text
@@ -137,7 +137,7 @@ def test_a_template_that_breaks_is_refused_until_it_is_repaired_and_the_old_outp
     def script(running: Running) -> None:
         running.wait_for_text("first")
         template.write_text("{% if %}")
-        wait_until(lambda: "name.j2:1: " in str(running.context.status.copy().config.error))
+        eventually(lambda: "name.j2:1: " in str(running.context.status.copy().config.error))
         assert running.seen().state == "published"
         place.write("name: second\n")
         running.wait_for_text("second")
@@ -189,7 +189,7 @@ def test_a_volume_that_is_swapped_brings_config_and_templates_together(place: Pl
     def script(running: Running) -> None:
         running.wait_for_text("first")
         turn("..two")
-        wait_until(lambda: place.text(name="name.new") == "first.new")
+        eventually(lambda: place.text(name="name.new") == "first.new")
 
     play(place, script)
 
@@ -201,10 +201,10 @@ def test_a_removed_bundle_ends_and_its_files_stay(place: Place) -> None:
         running.wait_for_state("published", "web")
         running.wait_for_state("published", "api")
         assert running.reload(bundles={"web": bundle("web")}) is None
-        wait_until(lambda: not running.threads("api"))
+        eventually(lambda: not running.threads("api"))
         assert list(running.context.status.copy().bundles) == ["web"]
         other = Publisher("other", place.folder / "api", mode="swap", keep=2)
-        wait_until(other.open)
+        eventually(other.open)
         other.close()
         place.write("name: second\n")
         running.wait_for_text("second")
@@ -247,7 +247,7 @@ def test_a_bundle_whose_check_hangs_does_not_hold_up_the_reload_of_the_others(pl
 
     def script(running: Running) -> None:
         running.wait_for_text("first", "api")
-        wait_until((place.folder / "go.begun").exists)
+        eventually((place.folder / "go.begun").exists)
         assert running.reload(bundles={"web": bundle("web", "web"), "api": bundle("api", "api")}) is None
         running.wait_for_text("api", "api")
         assert place.text("web") is None
@@ -262,9 +262,9 @@ def test_the_reload_that_was_owed_is_owed_by_the_changed_bundle(place: Place) ->
     place.configure(bundles={"web": bundle("web", reload={"command": ["false"]})})
 
     def script(running: Running) -> None:
-        wait_until(lambda: running.seen().reload.attempts > 0)
+        eventually(lambda: running.seen().reload.attempts > 0)
         assert running.reload(bundles={"web": bundle("web", reload={"command": ["touch", str(told)]})}) is None
-        wait_until(lambda: running.seen().reload.acknowledged_generation == 1)
+        eventually(lambda: running.seen().reload.acknowledged_generation == 1)
 
     play(place, script)
     assert told.exists()
@@ -384,7 +384,7 @@ def test_a_reload_that_fails_by_a_bug_does_not_end_the_sidecar(place: Place, tmp
         running.wait_for_state("published")
         place.config.write_bytes(b"\xff\xfe")
         running.tell(signal.SIGHUP)
-        wait_until(lambda: running.context.status.copy().config.error)
+        eventually(lambda: running.context.status.copy().config.error)
         place.config.unlink()
         place.configure()
         assert running.reload() is None
