@@ -10,7 +10,8 @@ thing again can help. Messages name the place and the remedy and never hold a va
     +-- RenderError             4   MissingDataError (retry) . TemplateError
     +-- CheckRefusedError       5
     +-- PublishError            6   LockedError
-    +-- ReloadError             7   PrimaryNotFoundError (retry) . EndpointRefusedError (retry) . VerifyFailedError (retry)
+    +-- ReloadError             7   PrimaryNotFoundError (retry) . EndpointRefusedError (retry)
+                                    VerifyFailedError (retry)
 """
 
 from __future__ import annotations

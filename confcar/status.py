@@ -16,7 +16,8 @@ from confcar.model import Missing
 
 BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
 """waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the
-check refused the newest render. failed: rendering or publishing failed. What the primary was told of it is `reload`."""
+check refused the newest render, or it was published and taken back. failed: rendering or publishing failed, or the
+primary is not well with what is published. What the primary was told of it is `reload`."""
 
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -57,6 +58,17 @@ class ReloadStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedStatus:
+    """A generation that was taken back, by itself or *by_hand*; *attempts* counts how often its data was tried."""
+
+    generation: int
+    reason: str
+    since: float
+    attempts: int = 1
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BundleStatus:
     """One bundle."""
 
@@ -68,6 +80,7 @@ class BundleStatus:
     missing: tuple[Missing, ...] = ()
     check: CheckStatus = CheckStatus()
     reload: ReloadStatus = ReloadStatus()
+    refused: RefusedStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

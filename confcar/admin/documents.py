@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from confcar.status import BundleStatus, SourceStatus, StatusCopy
+from confcar.status import BundleStatus, RefusedStatus, SourceStatus, StatusCopy
 
 _REASONS = {
     "waiting": "nothing was rendered yet",
@@ -65,6 +65,10 @@ def _source(source: SourceStatus) -> dict[str, object]:
     }
 
 
+def _refused(refused: RefusedStatus | None) -> dict[str, object] | None:
+    return None if refused is None else {**asdict(refused), "since": rfc3339(refused.since)}
+
+
 def _bundle(bundle: BundleStatus) -> dict[str, object]:
     reload = asdict(bundle.reload)
     reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
@@ -79,5 +83,5 @@ def _bundle(bundle: BundleStatus) -> dict[str, object]:
         "missing": [asdict(item) for item in bundle.missing],
         "check": check,
         "reload": reload,
-        "refused": None,
+        "refused": _refused(bundle.refused),
     }

@@ -18,7 +18,9 @@ _COUNTERS = {
     "source_requests_total": ("Requests to a source by answer code.", ("source", "code")),
     "render_total": ("Passes over a bundle's templates by result.", ("bundle", "result")),
     "check_total": ("Checks of a staged generation by result.", ("bundle", "result")),
-    "reload_total": ("Reload steps by kind and result.", ("bundle", "kind", "result")),
+    "reload_total": ("Reload steps, and verify after them, by kind and result.", ("bundle", "kind", "result")),
+    "rollback_total": ("How often the generation before came back.", ("bundle",)),
+    "drift_repaired_total": ("How often published files were repaired that others had changed.", ("bundle",)),
 }
 _GAUGES = {
     "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),

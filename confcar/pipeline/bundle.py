@@ -31,42 +31,6 @@ _UNWRITTEN_BACKOFF = (1.0, 60.0)
 _BEAT_SECONDS = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class BundleParts:
-    """What a bundle's pass is made of; the daemon puts them together.
-
-    Attributes:
-        directory: The bundle's directory.
-        renderer: Renders its templates.
-        check: Accepts or refuses what is staged.
-        publisher: Stages and publishes.
-        following: Where the data comes from.
-        owed: What the primary is owed; None where nobody is told: in `once`, and where the config names no reload.
-        limit_seconds: Sum of the time limits of the check and all reload steps.
-    """
-
-    directory: Path
-    renderer: Renderer
-    check: Check
-    publisher: Publisher
-    following: Follows
-    owed: OwedReload | None
-    limit_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a pass ended.
-
-    Attributes:
-        error: None where the newest data is on disk; otherwise why not.
-        is_final: Whether waiting for the sources cannot help, so that `once` gives up.
-    """
-
-    error: ConfcarError | None = None
-    is_final: bool = True
-
-
 class BundlePipeline:
     """The pass of one bundle and the loop around it. `stop` may be called from any thread, all else from its own."""
 

@@ -16,6 +16,7 @@ from confcar.errors import (
 )
 from confcar.model import Dependency, Missing
 from confcar.pipeline.inbox import Inbox
+from confcar.pipeline.inputs import digest_inputs
 from confcar.rendering.renderer import Renderer, Rendering
 from confcar.store import Listener, View
 
@@ -69,6 +70,7 @@ class Collector:
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
         self._followed: frozenset[Dependency] | None = None
+        self._view: View = {}
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -98,6 +100,7 @@ class Collector:
         if unanswered:
             raise PendingError(_no_answer(unanswered))
         touched, self._touched = self._touched, None
+        self._view = view
         try:
             rendering = self._renderer.render(view, touched)
         finally:
@@ -113,6 +116,12 @@ class Collector:
         if wanted != self._followed:
             self._following.want(self._name, wanted, self._inbox.note)
             self._followed = wanted
+
+    def inputs(self, rendering: Rendering, *, settings: str) -> str:
+        """Return the digest of what the last rendering was made of, without leased values; see `digest_inputs`."""
+        return digest_inputs(
+            rendering.files, self._view, templates=self._renderer.texts_digest, settings=settings
+        )
 
     def published(self) -> None:
         """Note that everything collected so far is on disk."""

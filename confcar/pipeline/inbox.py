@@ -57,6 +57,17 @@ class Inbox:
                     return
                 self._noted.wait(left)
 
+    def pause(self, seconds: float) -> bool:
+        """Block for *seconds*, whatever is noted meanwhile; return whether to go on: False, at once, where stopped."""
+        until = self._clock() + seconds
+        with self._noted:
+            while not self._is_stopped:
+                left = until - self._clock()
+                if left <= 0:
+                    return True
+                self._noted.wait(left)
+            return False
+
     def settle(self, *, quiet_seconds: float, max_seconds: float) -> None:
         """Block until nothing was noted for *quiet_seconds*, at most *max_seconds* after the first note, or stopped."""
         with self._noted:

@@ -16,8 +16,8 @@ from confcar.errors import CheckRefusedError, ConfcarError
 from confcar.log import fields
 from confcar.model import Change
 from confcar.pipeline.collecting import PendingError
-from confcar.publishing.publisher import PublishedState
-from confcar.status import CheckStatus, Status
+from confcar.publishing.publisher import Drift, PublishedState, Refusal
+from confcar.status import CheckStatus, RefusedStatus, Status
 
 _SHOWN_NAMES = 20
 # The end of what a check said, which is where programs say what is wrong; all of it stands in the status.
@@ -46,6 +46,7 @@ class BundleReport:
     def opened(self, state: PublishedState) -> None:
         """Say what was published already at the start."""
         self._status.update_bundle(self._name, generation=state.current, published_at=state.published_at)
+        self._show_refusal(state.refused)
         self._status.update_reload(self._name, acknowledged_generation=state.acknowledged)
 
     def rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
@@ -88,7 +89,46 @@ class BundleReport:
 
     def succeeded(self) -> None:
         """Say that the newest data is on disk."""
-        self._unsaid.append(lambda: self._status.update_bundle(self._name, state="published", error=None, missing=()))
+
+        def say() -> None:
+            self._status.update_bundle(self._name, state="published", error=None, missing=(), refused=None)
+
+        self._unsaid.append(say)
+
+    def rolled_back(self, change: Change, refusal: Refusal) -> None:
+        """Say that an older generation is shown again."""
+        self._status.count("rollback_total", self._name)
+        self._status.update_bundle(self._name, generation=change.generation, published_at=change.published_at)
+        log = _log.warning if refusal.by_hand else _log.error
+        about = fields(
+            bundle=self._name, generation=change.generation, refused=refusal.generation, reason=refusal.reason
+        )
+        log("rolled back", extra=about)
+        self.held_back(refusal)
+
+    def held_back(self, refusal: Refusal) -> None:
+        """Say that the newest data is not published, because it was refused."""
+        reason = None if refusal.by_hand else refusal.reason
+        self._status.update_bundle(self._name, state="refused", error=reason, missing=())
+        self._show_refusal(refusal)
+
+    def repaired(self, change: Change, drift: Drift) -> None:
+        """Say that published files were put right again."""
+        self._status.count("drift_repaired_total", self._name)
+        shown = [*drift.differing[:_SHOWN_NAMES]]
+        about = fields(bundle=self._name, generation=change.generation, files=len(drift.differing), first=shown)
+        _log.warning("published files were changed by others, repaired", extra=about)
+
+    def not_repaired(self, drift: Drift) -> None:
+        """Say that what others did to published files cannot be put right."""
+        about = fields(bundle=self._name, files=[*drift.differing[:_SHOWN_NAMES]])
+        _log.error("published files were changed by others, and nobody has them any more", extra=about)
+
+    def _show_refusal(self, refusal: Refusal | None) -> None:
+        shown = refusal and RefusedStatus(
+            refusal.generation, refusal.reason, refusal.since, refusal.attempts, refusal.by_hand
+        )
+        self._status.update_bundle(self._name, refused=shown)
 
     def pending(self, error: PendingError) -> None:
         """Say what the bundle waits for; nothing while its sources have not answered at all."""

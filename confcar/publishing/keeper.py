@@ -89,6 +89,14 @@ class StateKeeper:
             record.is_like(recorded[name]) for name, record in wanted.items()
         )
 
+    def digest(self, files: Sequence[RenderedFile]) -> str:
+        """Return a digest of a whole set of files, as a refusal keeps it.
+
+        Raises:
+            PublishError: An unknown user or group.
+        """
+        return succession.digest_of(record_files(files))
+
     def _save(self, state: PublishedState) -> None:
         self._write(state)
         # The state file and `..data` lie in one folder, or what was renamed was synced where it lies.

@@ -85,6 +85,11 @@ class Library(BaseLoader):
         message = "the included template is a link that leads out of its folder and the config's"
         raise TemplateFault(message)
 
+    @property
+    def texts(self) -> tuple[TemplateText, ...]:
+        """All that was read so far."""
+        return tuple(self._texts.values())
+
     def tree(self, environment: Environment, name: str) -> nodes.Template:
         """Return the syntax tree of a template; the one it was compiled from where it was."""
         if name not in self._trees:

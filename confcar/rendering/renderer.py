@@ -6,6 +6,7 @@ missing. One renderer per bundle, used by one thread. It opens template files wh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,12 @@ class Renderer:
         if self._dependencies is None:
             self._dependencies = frozenset(self._readers)
         return self._dependencies
+
+    @property
+    def texts_digest(self) -> str:
+        """Hexadecimal digest of all templates and of what they include, as they were read last."""
+        texts = {repr((text.label, text.source)) for unit in self._units for text in unit.library.texts}
+        return hashlib.sha256("\n".join(sorted(texts)).encode(errors="surrogateescape")).hexdigest()
 
     def compile(self) -> None:
         """Read and compile all templates and what they include; the next render executes all of them.
