@@ -184,7 +184,7 @@ class BundleOptions(Model):
     verify: VerifyOptions | None = None
     """What must hold after the reload, before it counts as acknowledged."""
     on_failure: Literal["rollback", "keep"] | None = None
-    """Where verify fails: `rollback` (default where `verify` is set) shows the generation before again, `keep` stays."""
+    """Where it fails: `rollback` (default where `verify` is set) goes back to the generation before, `keep` stays."""
 
     @field_validator("reload", mode="before")
     @classmethod

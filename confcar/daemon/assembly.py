@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
 from confcar.log import Redactor
 from confcar.model import CONFIG_FOLDER
-from confcar.pipeline.bundle import BundleParts, BundlePipeline
+from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
+from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader
 from confcar.reloaders.command import DEFAULT_TIMEOUT_SECONDS
@@ -80,12 +83,18 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
     publisher = create_publisher(name, options)
     context.status.add_bundle(name, str(options.directory))
     owed = None
-    if reloads and options.reload:
+    if reloads and (options.reload or options.verify is not None):
         steps = [
             create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
             for step in options.reload
         ]
-        owed = OwedReload(Delivery(steps), publisher, context.status, splay_seconds=options.splay_seconds)
+        owed = OwedReload(
+            Delivery(steps),
+            publisher,
+            context.status,
+            splay_seconds=options.splay_seconds,
+            verification=_create_verification(context, options),
+        )
     parts = BundleParts(
         directory=options.directory,
         renderer=create_renderer(context, sources, options),
@@ -94,6 +103,9 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
         following=sources.following,
         owed=owed,
         limit_seconds=_limit_seconds(options),
+        rolls_back=options.rolls_back,
+        drift_seconds=options.drift_seconds if reloads else 0.0,
+        settings=_settings_digest(options),
     )
     return BundlePipeline(
         name,
@@ -104,10 +116,26 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
     )
 
 
+def _create_verification(context: Context, options: BundleOptions) -> Verification | None:
+    verify = options.verify
+    if verify is None:
+        return None
+    from confcar.reloaders.probes import create_probe
+
+    probe = create_probe(verify, environ=context.environ, redactor=context.redactor)
+    return Verification(probe, within_seconds=verify.within_seconds, stable_for_seconds=verify.stable_for_seconds)
+
+
+def _settings_digest(options: BundleOptions) -> str:
+    """Return a digest of how a generation is told and verified: what was refused by other settings is tried again."""
+    return hashlib.sha256(repr((options.reload, options.verify)).encode()).hexdigest() if options.verify else ""
+
+
 def _limit_seconds(options: BundleOptions) -> float:
-    """Return how long check and reload may take together by their own time limits."""
+    """Return how long check, reload and verify may take together by their own time limits."""
     steps = (
         step.http.timeout_seconds if step.http else step.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
         for step in options.reload
     )
-    return sum(steps, options.check.timeout_seconds if options.check else 0.0)
+    verify_seconds = options.verify.within_seconds if options.verify else 0.0
+    return sum(steps, verify_seconds + (options.check.timeout_seconds if options.check else 0.0))

@@ -1,7 +1,7 @@
 """Digest of what a generation was made of: tells whether data that was refused has changed since.
 
-Without leased values: a renewed credential is no new data. A file that holds none counts by its own bytes; where one does,
-what its templates may read counts instead, and the texts of the templates.
+Without leased values: a renewed credential is no new data. A file that holds none counts by its own bytes; for one that
+does, what the templates may read counts instead, and the texts of the templates.
 """
 
 from __future__ import annotations

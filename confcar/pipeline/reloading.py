@@ -1,7 +1,8 @@
 """The reload that a bundle's primary is owed: due now, after the splay, or after a back-off, until it is acknowledged.
 
-Acknowledged is what was delivered and, where the config asks for it, verified. The newest generation wins: whatever is owed when a newer one is published is replaced by it. What is owed is kept in
-the publisher's state, so a restart owes it still.
+Acknowledged is what was delivered and, where the config asks for it, verified. The newest generation wins: whatever is
+owed when a newer one is published is replaced by it. What is owed is kept in the publisher's state, so that a
+restart owes it still.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class OwedReload:
         else:
             # Superseded while splaying or backing off: the newest goes out at once at the old appointment's latest.
             self.due_at = min(self.due_at or self._clock(), self._clock() + self._splay_seconds)
-        self._change, self._step = change, step
+        self._change, self._step, self._error = change, step, None
         self._backoff.reset()
         self.refusal = None
         self._is_shown = False
@@ -118,6 +119,16 @@ class OwedReload:
         if self._change is not None and not self._is_shown:
             self._is_shown = True
             self._status.update_reload(self._change.bundle, pending=True, attempts=0, last_error=None)
+
+    @property
+    def error(self) -> ReloadError | None:
+        """Why the last attempt failed, None where nothing is owed or nothing was tried yet."""
+        return self._error if self._change is not None else None
+
+    def hasten(self) -> None:
+        """Try at once what is in back-off: somebody asks for it. A splay is waited for all the same."""
+        if self.error is not None:
+            self.due_at = self._clock()
 
     def deliver(self) -> None:
         """Tell the primary what is owed; `conclude` notes what came of it. Never raises for what the primary does."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from confcar.errors import CheckRefusedError, ConfcarError
@@ -32,6 +33,7 @@ class BundleReport:
         self._name = name
         self._status = status
         self._unsaid: list[Callable[[], None]] = []
+        self._unrepaired: Drift | None = None
 
     def catch_up(self) -> None:
         """Say what was kept back, in its order."""
@@ -49,9 +51,22 @@ class BundleReport:
         self._show_refusal(state.refused)
         self._status.update_reload(self._name, acknowledged_generation=state.acknowledged)
 
-    def rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
-        """Count a pass over the templates."""
+    @contextmanager
+    def rendering(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Count the pass over the templates that the block makes, by how it ends."""
+        started = clock()
+        try:
+            yield
+        except PendingError as error:
+            if error.missing:
+                self._rendered("pending", clock() - started)
+            raise
+        except Exception:
+            self._rendered("failed", clock() - started)
+            raise
+        self._rendered("rendered", clock() - started)
 
+    def _rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
         def say() -> None:
             self._status.set_gauge("render_duration_seconds", self._name, value=seconds)
             self._status.count("render_total", self._name, result)
@@ -99,16 +114,20 @@ class BundleReport:
         """Say that an older generation is shown again."""
         self._status.count("rollback_total", self._name)
         self._status.update_bundle(self._name, generation=change.generation, published_at=change.published_at)
-        log = _log.warning if refusal.by_hand else _log.error
+        say = _log.warning if refusal.by_hand else _log.error
         about = fields(
             bundle=self._name, generation=change.generation, refused=refusal.generation, reason=refusal.reason
         )
-        log("rolled back", extra=about)
+        say("rolled back", extra=about)
+        self._status.update_bundle(self._name, state="refused")  # and need not be said again
         self.held_back(refusal)
 
     def held_back(self, refusal: Refusal) -> None:
         """Say that the newest data is not published, because it was refused."""
         reason = None if refusal.by_hand else refusal.reason
+        if self._status.bundle(self._name).state != "refused":
+            about = fields(bundle=self._name, refused=refusal.generation, reason=refusal.reason)
+            _log.warning("newest data held back", extra=about)
         self._status.update_bundle(self._name, state="refused", error=reason, missing=())
         self._show_refusal(refusal)
 
@@ -120,7 +139,10 @@ class BundleReport:
         _log.warning("published files were changed by others, repaired", extra=about)
 
     def not_repaired(self, drift: Drift) -> None:
-        """Say that what others did to published files cannot be put right."""
+        """Say that what others did to published files cannot be put right; once for as long as it lasts."""
+        if drift == self._unrepaired:
+            return
+        self._unrepaired = drift
         about = fields(bundle=self._name, files=[*drift.differing[:_SHOWN_NAMES]])
         _log.error("published files were changed by others, and nobody has them any more", extra=about)
 

@@ -62,20 +62,20 @@ class Verification:
         well_since: float | None = None
         reason: str | None = None
         while True:
-            asked_at = self._clock()
-            found = self._ask(change, deadline - asked_at)
+            found = self._ask(change, deadline - self._clock())
             now = self._clock()
             if found is None:
-                well_since = asked_at if well_since is None else well_since
+                well_since = now if well_since is None else well_since
                 if now - well_since >= self._stable_for_seconds:
                     return True
             else:
                 well_since, reason = None, found
-            due_at = (now if well_since is None else well_since) + self._stable_for_seconds
-            if due_at >= deadline:
+            holds_at = (now if well_since is None else well_since) + self._stable_for_seconds
+            if holds_at >= deadline:
                 raise VerifyFailedError(self._failure(reason))
-            again_at = now + _EVERY_SECONDS
-            if not pause(max(min(again_at, due_at if well_since is not None else again_at) - now, 0.0)):
+            # The last probe falls on the last moment from which it could still hold, or at which it does.
+            left = deadline - holds_at if well_since is None else holds_at - now
+            if not pause(min(left, _EVERY_SECONDS)):
                 return False
 
     def _ask(self, change: Change, left_seconds: float) -> str | None:

@@ -83,6 +83,21 @@ class Publisher(StateKeeper):
         self._is_swept = True
         self._has_published = False
 
+    def reserve(self) -> None:
+        """Take hold of the directory and do nothing else; `open` follows.
+
+        Raises:
+            LockedError: Another confcar holds it.
+            PublishError: It cannot be made or written.
+        """
+        with self._mutex:
+            self._hold.take()
+
+    def take_over(self, before: Publisher) -> None:
+        """Take the hold on the same directory from a publisher that is not to be used any more; `open` follows."""
+        with self._mutex, before._mutex:
+            self._hold.take_over(before._hold)
+
     def open(self) -> PublishedState:
         """Take hold of the directory, finish or undo what a crash left half-done, sweep, and return the state.
 

@@ -74,6 +74,7 @@ class Renderer:
         self._bytecode_cache = bytecode_cache
         self._functions = Functions(catalog, environ=environ, redactor=redactor)
         self._units: list[Unit] = []
+        self._libraries: tuple[Library, ...] = ()
         self._readers: dict[Dependency, set[int]] = {}
         self._incomplete: set[int] = set()
         self._dependencies: frozenset[Dependency] | None = None
@@ -88,8 +89,26 @@ class Renderer:
     @property
     def texts_digest(self) -> str:
         """Hexadecimal digest of all templates and of what they include, as they were read last."""
-        texts = {repr((text.label, text.source)) for unit in self._units for text in unit.library.texts}
+        texts = {repr((text.label, text.source)) for library in self._libraries for text in library.texts}
         return hashlib.sha256("\n".join(sorted(texts)).encode(errors="surrogateescape")).hexdigest()
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `compile` has succeeded."""
+        return bool(self._units)
+
+    def is_current(self) -> bool:
+        """Return whether the files of all templates, and of all that they include, are what was compiled.
+
+        False before `compile`. May be called from any thread; opens the files.
+        """
+        return self.is_compiled and all(library.is_current() for library in self._libraries)
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """The files that the templates come from, those that they include among them. Any thread."""
+        included = (library.files for library in self._libraries)
+        return frozenset(options.source for options in self._templates if options.source).union(*included)
 
     def compile(self) -> None:
         """Read and compile all templates and what they include; the next render executes all of them.
@@ -112,6 +131,7 @@ class Renderer:
             library.forget_trees()
         for unit, before in zip(units, self._units, strict=False):
             unit.take_over(before)
+        self._libraries = tuple(library for _, library in environments.values())
         self._units, self._readers, self._dependencies = units, {}, None
         self._incomplete = set(range(len(units)))
         for number, unit in enumerate(units):

@@ -25,6 +25,8 @@ CONTRACT = {
     "confcar_publish_timestamp_seconds": {"bundle"},
     "confcar_reload_total": {"bundle", "kind", "result"},
     "confcar_reload_pending": {"bundle"},
+    "confcar_rollback_total": {"bundle"},
+    "confcar_drift_repaired_total": {"bundle"},
     "confcar_change_to_reload_seconds": {"bundle"},
     "confcar_last_reload_successful": {"bundle"},
 }
@@ -41,6 +43,8 @@ def status() -> Status:
     status.count("render_total", "web", "rendered")
     status.count("check_total", "web", "accepted")
     status.count("reload_total", "web", "signal", "success")
+    status.count("rollback_total", "web")
+    status.count("drift_repaired_total", "web")
     status.set_gauge("vault_token_ttl_seconds", "vault", value=60.0)
     status.set_gauge("render_duration_seconds", "web", value=0.25)
     status.observe("change_to_reload_seconds", "web", seconds=0.007)

@@ -10,8 +10,9 @@ from pathlib import Path
 from confcar.config.bundles import CheckOptions, TemplateOptions
 from confcar.log import Redactor
 from confcar.model import Change, RenderedFile
-from confcar.pipeline.bundle import BundleParts, BundlePipeline
+from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
+from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
 from confcar.publishing.publisher import Publisher
 from confcar.rendering.catalog import SourceCatalog
