@@ -55,6 +55,9 @@ class Rollback:
             inputs: Digest of what it was made of, without leased values.
         """
         refusal, self.due_at = self.refusal, None
+        if refusal is not None and not refusal.inputs and self._publisher.digest(files) == refusal.content:
+            # It was taken back after a crash, before anything was rendered.
+            refusal = self._publisher.note_refused_inputs(inputs)
         if refusal is None or refusal.inputs != inputs:
             return False
         if refusal.by_hand:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from confcar.model import RenderedFile
 from confcar.publishing import succession
 from confcar.publishing.generation import record_files
-from confcar.publishing.state import PublishedState
+from confcar.publishing.state import PublishedState, Refusal
 
 
 class StateKeeper:
@@ -63,6 +63,16 @@ class StateKeeper:
             if self._state.refused is not None:
                 self._state = replace(self._state, refused=None)
                 self._save(self._state)
+
+    def note_refused_inputs(self, inputs: str) -> Refusal | None:
+        """Take over what a refused generation was made of, where a crash left that unknown; return the refusal.
+
+        Written down with the next change of the state.
+        """
+        with self._mutex:
+            if self._state.refused is not None:
+                self._state = replace(self._state, refused=replace(self._state.refused, inputs=inputs))
+            return self._state.refused
 
     def note_origin(self, files: Sequence[RenderedFile], inputs: str) -> None:
         """Take over what the current generation would be made of now; written down with the next change of the state.

@@ -72,7 +72,11 @@ class Bench:
         self.clock, self.delivery, self.memory, self.board = FakeClock(), ScriptedDelivery(), Memory(), Status()
         self.board.add_bundle("web", "/shared/web")
         self.is_stopped = False
-        verification = probe and Verification(probe, within_seconds=0.25, stable_for_seconds=0.0, clock=self.clock)
+        verification = (
+            None
+            if probe is None
+            else Verification(probe, within_seconds=0.25, stable_for_seconds=0.0, clock=self.clock)
+        )
         self.owed = OwedReload(
             self.delivery,
             self.memory,
