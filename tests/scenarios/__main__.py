@@ -9,11 +9,13 @@ from pathlib import Path
 
 from tests.scenarios.kills import kill_repeatedly
 from tests.scenarios.outage import cut_off
+from tests.scenarios.publishes import READERS, publish_beside_readers
 from tests.servers.consul import ConsulServer
 from tests.servers.obtain import find_program
 from tests.servers.openbao import OpenBaoServer
 
 KILLS = 500
+PUBLISHES = 10_000
 OUTAGE_SECONDS = 60.0
 ONE_BACKOFF_STEP_SECONDS = 10.0
 
@@ -28,6 +30,10 @@ def main() -> int:
         print(f"{KILLS} kills at random moments, seed {seed}", flush=True)
         kills = kill_repeatedly(folder / "kills", kills=KILLS, seed=seed)
         print(kills, flush=True)
+        (folder / "publishes").mkdir()
+        print(f"{PUBLISHES} publishes beside {READERS} readers", flush=True)
+        publishes = publish_beside_readers(folder / "publishes", publishes=PUBLISHES)
+        print(publishes, flush=True)
         print(f"Consul and OpenBao away for {OUTAGE_SECONDS:.0f} s", flush=True)
         with (
             ConsulServer(folder / "consul", find_program("consul").path, durable=True) as consul,
@@ -36,6 +42,7 @@ def main() -> int:
             outage = cut_off(folder / "outage", consul, openbao, seconds=OUTAGE_SECONDS)
         print(outage, flush=True)
     is_kept = not any((kills.mixed, kills.torn, kills.gone, kills.missed, kills.unexplained))
+    is_kept = is_kept and not any((publishes.mixed, publishes.torn, publishes.gone))
     is_caught_up = max(outage.consul_seconds, outage.vault_seconds) <= ONE_BACKOFF_STEP_SECONDS
     return 0 if is_kept and outage.noticed and outage.stayed and is_caught_up else 1
 
