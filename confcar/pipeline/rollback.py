@@ -102,17 +102,27 @@ class Rollback:
     def take_back(self, error: VerifyFailedError) -> Change:
         """Show the generation before again, because the current one does not hold.
 
-        What came back itself is not taken back further: where that does not hold either, the cause lies elsewhere.
+        What came back itself, or was only repaired, is not taken back further: it held before, so the cause lies
+        elsewhere.
 
         Raises:
             ConfcarError: The current one stays; says why it does not hold, and why it stays.
         """
+        try:
+            return self._taken_back(error)
+        except ConfcarError:
+            self._publisher.note_unwell()
+            raise
+
+    def _taken_back(self, error: VerifyFailedError) -> Change:
         state = self._publisher.state
         if not self._is_automatic:
             raise error
         if state.refused is not None and state.refused.inputs != state.inputs:
             message = f"{error}; it is the generation that came back after {state.refused.generation} was refused"
             raise VerifyFailedError(message)
+        if state.is_proven:
+            raise VerifyFailedError(f"{error}; the same files had held before, so the cause lies elsewhere")
         try:
             return self._publisher.roll_back(reason=str(error), inputs="", by_hand=False)
         except PublishError as reason:

@@ -64,6 +64,11 @@ class StateKeeper:
                 self._state = replace(self._state, refused=None)
                 self._save(self._state)
 
+    def note_unwell(self) -> None:
+        """Note that the current generation did not hold and stays; written down with the next change of the state."""
+        with self._mutex:
+            self._state = replace(self._state, is_unwell=True)
+
     def note_refused_inputs(self, inputs: str) -> Refusal | None:
         """Take over what a refused generation was made of, where a crash left that unknown; return the refusal.
 

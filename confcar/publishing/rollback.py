@@ -12,8 +12,8 @@ from confcar.publishing.state import KeptGeneration, PublishedState
 def find_target(layout: Layout, state: PublishedState, *, now: float) -> KeptGeneration:
     """Return the newest older generation that the primary had acknowledged, else the newest one.
 
-    One whose leased values have died by *now* (seconds since the epoch), or whose stored files are not what they were,
-    is none.
+    None is one that did not hold when it was current, whose leased values have died by *now* (seconds since the epoch),
+    or whose stored files are not what they were.
 
     Raises:
         PublishError: There is none; says why.
@@ -23,7 +23,7 @@ def find_target(layout: Layout, state: PublishedState, *, now: float) -> KeptGen
     for kept in living:
         if is_whole(layout, kept.number, kept.files):
             return kept
-    why = "there is no older one"
+    why = "no older one had verified" if state.older else "there is no older one"
     if found:
         why = "the files of older ones were changed on disk" if living else "the leases in older ones have ended"
     raise PublishError(f"no generation to go back to in {layout.directory}: {why}")

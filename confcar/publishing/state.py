@@ -62,6 +62,7 @@ class KeptGeneration:
         inputs: Digest of what it was made of; empty where that is not known any more.
         leased_until: When the first leased value in it dies, seconds since the epoch; None where it holds none.
         is_acknowledged: Whether the primary had acknowledged it.
+        is_unwell: Whether its verify failed and it stayed all the same.
     """
 
     number: int
@@ -69,6 +70,7 @@ class KeptGeneration:
     inputs: str = ""
     leased_until: float | None = None
     is_acknowledged: bool = False
+    is_unwell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class PublishedState:
         files: What `current` holds, by destination.
         inputs: Digest of what `current` was made of, without leased values; empty where that is not known.
         leased_until: When the first leased value in `current` dies, seconds since the epoch; None where it has none.
+        is_proven: Whether the primary had acknowledged the same content before: it came back, or was repaired.
+        is_unwell: Whether the verify of `current` failed and it stayed all the same, not having held since.
         older: What can be gone back to, newest first.
         refused: The last generation that was taken back; None once other inputs or a success took its place.
     """
@@ -122,6 +126,8 @@ class PublishedState:
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     inputs: str = ""
     leased_until: float | None = None
+    is_proven: bool = False
+    is_unwell: bool = False
     older: tuple[KeptGeneration, ...] = ()
     refused: Refusal | None = None
 

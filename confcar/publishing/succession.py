@@ -64,6 +64,7 @@ def published(
         files=records,
         inputs=origin.inputs,
         leased_until=origin.leased_until,
+        is_proven=origin.is_repair and (before.is_acknowledged or before.is_proven),
         older=_trimmed(before.older if origin.is_repair else _with_current(before), keep),
         refused=refused,
     )
@@ -72,7 +73,14 @@ def published(
 def _with_current(state: PublishedState) -> tuple[KeptGeneration, ...]:
     if state.current is None:
         return state.older
-    current = KeptGeneration(state.current, state.files, state.inputs, state.leased_until, state.is_acknowledged)
+    current = KeptGeneration(
+        state.current,
+        state.files,
+        state.inputs,
+        state.leased_until,
+        is_acknowledged=state.is_acknowledged or state.is_proven,
+        is_unwell=state.is_unwell,
+    )
     return (current, *state.older)
 
 
@@ -111,6 +119,7 @@ def rolled_back(
         files=target.files,
         inputs=target.inputs,
         leased_until=target.leased_until,
+        is_proven=target.is_acknowledged,
         older=tuple(kept for kept in before.older if kept.number < target.number),
         refused=refused,
     )
@@ -123,7 +132,7 @@ def acknowledged(before: PublishedState, number: int) -> PublishedState:
     refused = before.refused
     if refused and not refused.by_hand and refused.inputs == before.inputs and refused.generation < number:
         refused = None  # its inputs were tried again, with other leased values, and hold now
-    return replace(before, acknowledged=number, step=0, changed=(), refused=refused)
+    return replace(before, acknowledged=number, step=0, changed=(), is_unwell=False, refused=refused)
 
 
 def find_changed(before: PublishedState, target: KeptGeneration) -> tuple[str, ...]:
@@ -134,5 +143,9 @@ def find_changed(before: PublishedState, target: KeptGeneration) -> tuple[str, .
 
 
 def candidates(state: PublishedState) -> tuple[KeptGeneration, ...]:
-    """Return what could be gone back to, best first: what the primary had acknowledged, then the rest, newest first."""
-    return tuple(sorted(state.older, key=lambda kept: not kept.is_acknowledged))
+    """Return what could be gone back to, best first: what the primary had acknowledged, then the rest, newest first.
+
+    What did not hold when it was current is not among them.
+    """
+    found = [kept for kept in state.older if not kept.is_unwell]
+    return tuple(sorted(found, key=lambda kept: not kept.is_acknowledged))

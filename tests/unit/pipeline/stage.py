@@ -97,6 +97,7 @@ class Stage:
         publisher: Publisher | None = None,
         health: Health | None = None,
         drift: float = 0.0,
+        splay: float = 0.0,
         settings: str = "",
     ) -> BundlePipeline:
         """Return a bundle whose files are named 0, 1, ... after their templates; `command` is a shell's."""
@@ -111,7 +112,7 @@ class Stage:
         publisher = publisher or Publisher(name, self.folder / name, mode="swap", keep=2)
         options = CheckOptions(command=["sh", "-c", command]) if command else None
         verification = None if health is None else health.verification()
-        owed = None if primary is None else OwedReload(primary, publisher, self.status, verification=verification)
+        owed = primary and OwedReload(primary, publisher, self.status, splay_seconds=splay, verification=verification)
         self.status.add_bundle(name, str(self.folder / name))
         parts = BundleParts(
             directory=self.folder / name,

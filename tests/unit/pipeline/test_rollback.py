@@ -194,6 +194,35 @@ def test_a_newer_generation_ends_the_trouble_with_the_one_that_stays(stage: Stag
     assert stage.seen().state == "published"
 
 
+def test_one_that_never_held_is_not_gone_back_to(stage: Stage) -> None:
+    stage.watcher.set(name=b"bad")
+    stage.start(stage.bundle(NAME, primary=Primary(), health=stage.health("bad", "worse")))
+    stage.wait_for_state("failed")
+    stage.watcher.set(name=b"worse")
+    wait_until(lambda: stage.seen().generation == 2 and stage.seen().state == "failed")
+    seen = stage.seen()
+    assert seen.error is not None
+    assert seen.error.endswith("no older one had verified")
+    assert (stage.text(), seen.refused) == ("worse", None)
+
+
+def test_files_that_were_only_repaired_are_not_taken_back(stage: Stage) -> None:
+    primary, health = Primary(), stage.health()
+    stage.watcher.set(name=b"first")
+    pipeline = stage.bundle(NAME, primary=primary, health=health)
+    stage.start(pipeline)
+    wait_until(acknowledged(stage, 1))
+    stage.watcher.set(name=b"second")
+    wait_until(acknowledged(stage, 2))
+    health.unwell.add("second")
+    (stage.folder / "web" / "0").write_text("evil")
+    with pytest.raises(VerifyFailedError, match="the same files had held before, so the cause lies elsewhere"):
+        pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
+    assert (stage.text(), stage.seen().generation, stage.seen().refused) == ("second", 3, None)
+    health.unwell.clear()
+    wait_until(acknowledged(stage, 3))
+
+
 def test_a_stop_cuts_a_verify_short_and_the_next_start_verifies_again(stage: Stage) -> None:
     primary, health = Primary(), replace(stage.health("good"), within_seconds=60.0)
     stage.watcher.set(name=b"good")
