@@ -112,7 +112,9 @@ class Stage:
         publisher = publisher or Publisher(name, self.folder / name, mode="swap", keep=2)
         options = CheckOptions(command=["sh", "-c", command]) if command else None
         verification = None if health is None else health.verification()
-        owed = primary and OwedReload(primary, publisher, self.status, splay_seconds=splay, verification=verification)
+        owed = None
+        if primary is not None:
+            owed = OwedReload(primary, publisher, self.status, splay_seconds=splay, verification=verification)
         self.status.add_bundle(name, str(self.folder / name))
         parts = BundleParts(
             directory=self.folder / name,
