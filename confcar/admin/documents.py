@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
+from confcar.admin.times import rfc3339
 from confcar.status import BundleStatus, RefusedStatus, SourceStatus, StatusCopy
 
 _REASONS = {
@@ -15,18 +15,16 @@ _REASONS = {
 }
 
 
-def rfc3339(seconds: float | None) -> str | None:
-    """Return a time since the epoch as RFC 3339 in UTC with milliseconds, None for None."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def status_document(copy: StatusCopy, version: str) -> dict[str, object]:
     """Return the document of /status."""
     return {
         "version": version,
         "ready": copy.is_ready,
+        "config": {
+            "path": copy.config.path,
+            "loaded_at": rfc3339(copy.config.loaded_at),
+            "error": copy.config.error,
+        },
         "sources": {name: _source(source) for name, source in copy.sources.items()},
         "bundles": {name: _bundle(bundle) for name, bundle in copy.bundles.items()},
         "primary": {},

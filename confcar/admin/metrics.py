@@ -38,6 +38,7 @@ class _Copied:
         build = GaugeMetricFamily("confcar_build_info", "What runs.", labels=("version", "python"))
         build.add_metric((self._version, platform.python_version()), 1)
         yield build
+        yield from self._config()
         yield from self._sources()
         yield from self._bundles()
         for name, (text, labels) in _COUNTERS.items():
@@ -59,6 +60,17 @@ class _Copied:
 
     def _of(self, board: dict[tuple[str, ...], float], name: str) -> Iterator[tuple[tuple[str, ...], float]]:
         return ((key[1:], value) for key, value in board.items() if key[0] == name)
+
+    def _config(self) -> Iterator[Metric]:
+        config = self._copy.config
+        loaded = GaugeMetricFamily("confcar_config_loaded_timestamp_seconds", "When the config in force was read.")
+        successful = GaugeMetricFamily(
+            "confcar_config_last_reload_successful", "Whether what config and templates say by now is in force."
+        )
+        if config.loaded_at is not None:
+            loaded.add_metric((), config.loaded_at)
+            successful.add_metric((), float(config.error is None))
+        yield from (loaded, successful)
 
     def _sources(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("confcar_source_up", "Whether the source answers.", labels=("source",))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
 from confcar.log import Redactor
-from confcar.model import CONFIG_FOLDER
+from confcar.model import CONFIG_FOLDER, Kind
 from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
 from confcar.pipeline.parts import BundleParts
@@ -24,18 +24,21 @@ from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
 from confcar.status import Status
 from confcar.store import Store
+from confcar.watchers.base import Watcher
 from confcar.watchers.file import ConfigFolderWatcher
 from confcar.watchers.following import Following
 from confcar.watchers.registry import create_watcher
 
+Served = tuple[tuple[str, frozenset[Kind]], ...]
+"""What each source can serve, in the order of the config."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The following of all sources, what it fills, and who serves what."""
+    """The following of all sources, and who serves what."""
 
-    store: Store
     following: Following
-    catalog: SourceCatalog
+    served: Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +51,48 @@ class Context:
     redactor: Redactor
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One bundle, put together.
+
+    Attributes:
+        name: Its name in the config.
+        options: What the config says of it.
+        renderer: Its templates, for those who want to know whether they are still what lies on disk.
+        publisher: Its directory, for those who have to hold it before the pipeline runs.
+        pipeline: Its pass.
+    """
+
+    name: str
+    options: BundleOptions
+    renderer: Renderer
+    publisher: Publisher
+    pipeline: BundlePipeline
+
+
 def create_sources(context: Context) -> Sources:
     """Return all configured sources, followed from the moment that somebody wants something of them."""
     config, status = context.config, context.status
-    watchers = [create_watcher(name, options, status=status) for name, options in config.settings.sources.items()]
+    watchers = create_watchers(context, config.settings.sources)
     for name, options in config.settings.sources.items():
         status.add_source(name, options.type)
     folder = ConfigFolderWatcher(config.directory, status=status)
-    store = Store()
-    following = Following([*watchers, folder], store=store, status=status)
-    catalog = SourceCatalog([(watcher.name, watcher.kinds) for watcher in watchers] + [(CONFIG_FOLDER, folder.kinds)])
-    return Sources(store, following, catalog)
+    following = Following([*watchers.values(), folder], store=Store(), status=status)
+    served = tuple((name, watcher.kinds) for name, watcher in watchers.items())
+    return Sources(following, (*served, (CONFIG_FOLDER, folder.kinds)))
+
+
+def create_watchers(context: Context, names: Mapping[str, object]) -> dict[str, Watcher]:
+    """Return the watchers of some of the configured sources, by name. They connect to nothing yet."""
+    sources = context.config.settings.sources
+    return {name: create_watcher(name, sources[name], status=context.status) for name in names}
 
 
 def create_renderer(context: Context, sources: Sources, options: BundleOptions) -> Renderer:
     """Return the renderer of one bundle; nothing is compiled yet."""
     return Renderer(
         options.templates,
-        catalog=sources.catalog,
+        catalog=SourceCatalog(sources.served),
         config_directory=context.config.directory,
         redactor=context.redactor,
         environ=context.environ,
@@ -77,42 +104,45 @@ def create_publisher(name: str, options: BundleOptions) -> Publisher:
     return Publisher(name, options.directory, mode=options.publish, keep=options.keep)
 
 
-def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: bool) -> BundlePipeline:
-    """Return the pipeline of one bundle; with *reloads* it tells the primary, without it never does."""
+def create_bundle(context: Context, sources: Sources, name: str, *, reloads: bool) -> Bundle:
+    """Return one bundle; with *reloads* it tells the primary, without it never does."""
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
-    context.status.add_bundle(name, str(options.directory))
-    owed = None
-    if reloads and (options.reload or options.verify is not None):
-        steps = [
-            create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
-            for step in options.reload
-        ]
-        owed = OwedReload(
-            Delivery(steps),
-            publisher,
-            context.status,
-            splay_seconds=options.splay_seconds,
-            verification=_create_verification(context, options),
-        )
+    renderer = create_renderer(context, sources, options)
+    is_told = reloads and bool(options.reload or options.verify)
     parts = BundleParts(
         directory=options.directory,
-        renderer=create_renderer(context, sources, options),
+        renderer=renderer,
         check=Check(options.check, context.environ, context.redactor),
         publisher=publisher,
         following=sources.following,
-        owed=owed,
+        owed=_create_owed(context, options, publisher) if is_told else None,
         limit_seconds=_limit_seconds(options),
         rolls_back=options.rolls_back,
         drift_seconds=options.drift_seconds if reloads else 0.0,
         settings=_settings_digest(options),
     )
-    return BundlePipeline(
+    pipeline = BundlePipeline(
         name,
         parts,
         context.status,
         quiet_seconds=options.wait.quiet_seconds,
         max_seconds=options.wait.max_seconds,
+    )
+    return Bundle(name, options, renderer, publisher, pipeline)
+
+
+def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload:
+    steps = [
+        create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
+        for step in options.reload
+    ]
+    return OwedReload(
+        Delivery(steps),
+        publisher,
+        context.status,
+        splay_seconds=options.splay_seconds,
+        verification=_create_verification(context, options),
     )
 
 

@@ -19,6 +19,7 @@ from confcar.errors import (
     PublishError,
     VerifyFailedError,
 )
+from confcar.model import Dependency
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.parts import BundleParts, Outcome
@@ -60,10 +61,9 @@ class BundlePipeline:
         self._retries = Retries(clock)
         self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
         self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
-        self._is_following = False
         self._has_succeeded = False
         self._hands_over = False
-        self._before: BundlePipeline | None = None
+        self._before: list[BundlePipeline] = []
 
     @property
     def is_reloading(self) -> bool:
@@ -107,6 +107,11 @@ class BundlePipeline:
             if not self._hands_over:
                 self.close()
 
+    @property
+    def followed(self) -> frozenset[Dependency]:
+        """All that is followed for it now. Any thread."""
+        return self._collector.followed or frozenset()
+
     def ask(self, request: Request) -> Future[None]:
         """Ask for something to be done by the bundle's own thread, and return the promise of its outcome.
 
@@ -125,14 +130,16 @@ class BundlePipeline:
         Its data goes on being followed until this one has published what it makes of its own.
         """
         self._parts.publisher.take_over(before._parts.publisher)
-        self._before = before
+        # One that has published nothing of its own does not count: what counts is the one before it.
+        self._before, before._before = before._before or [before], []
+        if before not in self._before:
+            before.withdraw()
 
     def withdraw(self) -> None:
         """Follow nothing any more, nor what was taken over; to be called once the thread has ended."""
         self._collector.withdraw()
-        if self._before is not None:
-            self._before.withdraw()
-            self._before = None
+        while self._before:
+            self._before.pop().withdraw()
 
     def close(self) -> None:
         """Give the directory back; `run` does so at its end."""
@@ -146,9 +153,8 @@ class BundlePipeline:
             ConfcarError: A step failed; nothing was published.
         """
         self._publication.open(self.name)
-        if not self._is_following:
+        if self._collector.followed is None:
             self._collector.start()
-            self._is_following = True
         with self._report.rendering(self._clock):
             rendering = self._collector.render()
         inputs = self._collector.inputs(rendering, settings=self._parts.settings)
@@ -156,8 +162,8 @@ class BundlePipeline:
             self._succeeded()
 
     def _is_over(self, *, until_published: bool, deadline: float | None) -> bool:
-        is_late = deadline is not None and self._clock() >= deadline
-        return self._inbox.is_stopped or is_late or (until_published and self.outcome.is_final)
+        is_done = self._inbox.is_stopped or (until_published and self.outcome.is_final)
+        return is_done or (deadline is not None and self._clock() >= deadline)
 
     def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
@@ -184,17 +190,16 @@ class BundlePipeline:
             each.conclude(self._shortfall())
 
     def _do(self, asked: list[Asked], *, is_due: bool) -> None:
-        """Do what was asked for, and the pass where it is due or wanted."""
         for each in asked:
             if each.request == "rollback":
                 try:
                     self._roll_back()
                 except ConfcarError as error:
                     each.conclude(error)
-        is_sync = any(each.request == "sync" for each in asked)
-        if is_sync:
+        if is_sync := any(each.request == "sync" for each in asked):
             self._sync_asked()
-        if is_due or is_sync:
+            is_due = True
+        if is_due:
             self._guarded(self._pass)
         if is_sync or self._is_time(self._publication.look_at):
             self._guarded(self._publication.look_for_drift)
@@ -214,7 +219,6 @@ class BundlePipeline:
         self._guarded(self._publication.release)
 
     def _shortfall(self) -> ConfcarError | None:
-        """Return why what was asked for is not on disk or not told, None where all is well."""
         return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
 
     def _tell(self) -> None:
@@ -268,7 +272,7 @@ class BundlePipeline:
             self._failed(error, is_tried_again=True)
         except ConfcarError as error:
             # Templates that do not compile may be on a volume that is not there yet; what fails on data waits for data.
-            self._failed(error, is_tried_again=not self._is_following)
+            self._failed(error, is_tried_again=self._collector.followed is None)
         except Exception as error:  # noqa: BLE001 - one bundle's bug must end neither the bundle nor the others
             self._failed(self._report.failed_unexpectedly(error), is_tried_again=True)
 
@@ -280,9 +284,8 @@ class BundlePipeline:
 
     def _succeeded(self) -> None:
         self._has_succeeded = True
-        if self._before is not None:
-            self._before.withdraw()
-            self._before = None
+        while self._before:
+            self._before.pop().withdraw()
         self._collector.published()
         self._retries.reset()
         self._stands()

@@ -72,7 +72,8 @@ class Collector:
         self._following = following
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
-        self._followed: frozenset[Dependency] | None = None
+        self.followed: frozenset[Dependency] | None = None
+        """What is followed now, None before `start` and after `withdraw`."""
         self._view: View = {}
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
@@ -89,9 +90,9 @@ class Collector:
 
     def withdraw(self) -> None:
         """Follow nothing any more."""
-        if self._followed is not None:
+        if self.followed is not None:
             self._following.want(self._reader, frozenset(), self._inbox.note)
-            self._followed = None
+            self.followed = None
 
     def render(self) -> Rendering:
         """Return the files of all templates, rendering only those that a change touched. Never waits.
@@ -123,9 +124,9 @@ class Collector:
 
     def _follow(self) -> None:
         wanted = self._renderer.dependencies
-        if wanted != self._followed:
+        if wanted != self.followed:
             self._following.want(self._reader, wanted, self._inbox.note)
-            self._followed = wanted
+            self.followed = wanted
 
     def inputs(self, rendering: Rendering, *, settings: str) -> str:
         """Return the digest of what the last rendering was made of, without leased values; see `digest_inputs`."""

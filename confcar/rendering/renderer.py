@@ -72,6 +72,8 @@ class Renderer:
         self._config_directory = config_directory
         self._redactor = redactor
         self._bytecode_cache = bytecode_cache
+        self.catalog = catalog
+        """Which source serves which function: what it is told counts from the next execution on."""
         self._functions = Functions(catalog, environ=environ, redactor=redactor)
         self._units: list[Unit] = []
         self._libraries: tuple[Library, ...] = ()

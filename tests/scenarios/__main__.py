@@ -10,12 +10,14 @@ from pathlib import Path
 from tests.scenarios.kills import kill_repeatedly
 from tests.scenarios.outage import cut_off
 from tests.scenarios.publishes import READERS, publish_beside_readers
+from tests.scenarios.reloads import reload_repeatedly
 from tests.servers.consul import ConsulServer
 from tests.servers.obtain import find_program
 from tests.servers.openbao import OpenBaoServer
 
 KILLS = 500
 PUBLISHES = 10_000
+RELOADS = 100
 OUTAGE_SECONDS = 60.0
 ONE_BACKOFF_STEP_SECONDS = 10.0
 
@@ -26,6 +28,7 @@ def main() -> int:
         folder = Path(name)
         (folder / "kills").mkdir()
         (folder / "outage").mkdir()
+        (folder / "reloads").mkdir()
         seed = int(time.time())
         print(f"{KILLS} kills at random moments, seed {seed}", flush=True)
         kills = kill_repeatedly(folder / "kills", kills=KILLS, seed=seed)
@@ -40,11 +43,15 @@ def main() -> int:
             OpenBaoServer(folder / "openbao", find_program("bao").path, durable=True) as openbao,
         ):
             outage = cut_off(folder / "outage", consul, openbao, seconds=OUTAGE_SECONDS)
-        print(outage, flush=True)
+            print(outage, flush=True)
+            print(f"{RELOADS} config reloads", flush=True)
+            reloads = reload_repeatedly(folder / "reloads", consul, openbao, reloads=RELOADS)
+        print(reloads, flush=True)
     is_kept = not any((kills.mixed, kills.torn, kills.gone, kills.missed, kills.unexplained))
     is_kept = is_kept and not any((publishes.mixed, publishes.torn, publishes.gone))
     is_caught_up = max(outage.consul_seconds, outage.vault_seconds) <= ONE_BACKOFF_STEP_SECONDS
-    return 0 if is_kept and outage.noticed and outage.stayed and is_caught_up else 1
+    is_quiet = reloads.is_flat and reloads.logins == 1 and not reloads.refused and reloads.unchanged == (1, 1)
+    return 0 if is_kept and outage.noticed and outage.stayed and is_caught_up and is_quiet else 1
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def test_what_a_predecessor_read_is_followed_until_its_successor_has_published(s
     after.take_over(before)
     stage.start(after)
     stage.wait_for_state("pending")
-    assert before._collector._followed is not None
+    assert before._collector.followed is not None
     stage.watcher.set(other=b"second")
     stage.wait_for_text("second")
-    wait_until(lambda: before._collector._followed is None)
+    wait_until(lambda: before._collector.followed is None)
