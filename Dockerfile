@@ -18,15 +18,17 @@ FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements/build.lock requirements/runtime.lock requirements/
 # The environment holds what confcar runs with and nothing else; what builds the wheel stays outside of it.
-RUN python -m venv --without-pip /opt/confcar \
-    && pip --python /opt/confcar/bin/python --no-cache-dir install --no-deps --require-hashes --no-compile -r requirements/runtime.lock \
-    && pip --no-cache-dir install --no-deps --require-hashes -r requirements/build.lock
+RUN python3 -m venv /build/tools \
+    && python3 -m venv --without-pip /opt/confcar \
+    && tools/bin/pip --python /opt/confcar/bin/python3 --no-cache-dir install --no-deps --require-hashes --no-compile \
+        -r requirements/runtime.lock \
+    && tools/bin/pip --no-cache-dir install --no-deps --require-hashes -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY confcar confcar
 # Bytecode is compiled here: the container's root is read-only, and every start would compile it again.
-RUN hatchling build --target wheel \
-    && pip --python /opt/confcar/bin/python --no-cache-dir install --no-deps --no-compile dist/*.whl \
-    && /opt/confcar/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/confcar/lib \
+RUN tools/bin/hatchling build --target wheel \
+    && tools/bin/pip --python /opt/confcar/bin/python3 --no-cache-dir install --no-deps --no-compile dist/*.whl \
+    && /opt/confcar/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /opt/confcar/lib \
     && mkdir /shared
 
 FROM ${BASE}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from urllib.parse import unquote
 
 from confcar.admin.commands import CommandResult, Commands
@@ -107,6 +106,8 @@ class Routes:
         return Answer(200, CONTENT_TYPE, exposition(self._status.copy(), self._version))
 
     def _roll_back(self, commands: Commands, name: str) -> Answer:
+        from difflib import get_close_matches
+
         known = list(self._status.copy().bundles)
         if name in known:
             return _command_answer(commands.roll_back(name))

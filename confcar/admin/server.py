@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from confcar.admin.commands import Commands
-from confcar.admin.guard import why_refused
 from confcar.admin.routes import TEXT, Answer, Routes
 from confcar.errors import ConfigError
 from confcar.log import fields
@@ -75,6 +74,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             allowed = ", ".join(methods)
             return Answer(405, TEXT, f"only {allowed} here\n".encode(), (("Allow", allowed),))
         if self.command == "POST":
+            from confcar.admin.guard import why_refused
+
             is_unix = self.server.address_family == socket.AF_UNIX
             why = why_refused(
                 self.headers,

@@ -58,6 +58,8 @@ def located_errors(
     lines = []
     for found in error.errors(include_url=False, include_input=True):
         location = way(found["loc"], data)
+        if found["type"] == "missing":
+            location = (*location, found["loc"][-1])
         is_key = found["loc"][-1:] == ("[key]",)
         name = ".".join(str(part) for part in location) or "config"
         text = _key_message() if is_key else _message(found, model)
@@ -68,12 +70,10 @@ def located_errors(
 def way(loc: tuple[str | int, ...], data: Any) -> Location:  # noqa: ANN401 - whatever was validated
     """Return *loc* as a way through *data*: without union members and without the list around a single item."""
     location: Location = ()
-    for number, part in enumerate(loc):
+    for part in loc:
         below = _item(data, part)
         if below is not _NOTHING:
             location, data = (*location, part), below
-        elif number == len(loc) - 1 and part != "[key]" and isinstance(data, dict) and isinstance(part, str):
-            location = (*location, part)
     return location
 
 

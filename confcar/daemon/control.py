@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -82,20 +83,25 @@ class Control:
         error = self._outcome(known.pipeline.ask("rollback"), time.monotonic() + self._answer_seconds)
         return CommandResult() if error is None else CommandResult(error.exit_code, (str(error),))
 
-    def reload_heard(self) -> None:
+    def reload_heard(self, *, is_asked: bool = True) -> None:
         """Reload because of a signal; what is wrong stands in log and status. Main thread only."""
         try:
-            self._reload()
+            self._reload(is_asked=is_asked)
         except ConfcarError:
             return
 
     def reload_noticed(self) -> None:
         """Reload because own files have changed."""
-        self._signals.call(self.reload_heard)
+        self._signals.call(functools.partial(self.reload_heard, is_asked=False))
 
     def reload_if_stale(self) -> None:
         """Reload where own files are not what is in force."""
         if self._reconfigurer is not None and self._reconfigurer.is_stale():
+            self.reload_noticed()
+
+    def reload_if_refused(self) -> None:
+        """Try again what was refused: not every file that it is about is known and watched."""
+        if self._reconfigurer is not None and self._reconfigurer.is_retry_due():
             self.reload_noticed()
 
     def sync_heard(self) -> None:
@@ -116,10 +122,10 @@ class Control:
                 self._syncs_wanted = 0
             self.sync()
 
-    def _reload(self) -> None:
+    def _reload(self, *, is_asked: bool = True) -> None:
         assert self._reconfigurer is not None, "signals and commands come after the start"
         try:
-            self._reconfigurer.reload()
+            self._reconfigurer.reload(is_asked=is_asked)
         except ConfcarError:
             raise
         except Exception as error:

@@ -57,6 +57,7 @@ def _steer(context: Context, fleet: Fleet, *, outside: Outside, control: Control
         lambda: fleet.template_files | {context.config.path},
         changed=control.reload_noticed,
         touched=control.reload_if_stale,
+        looked=control.reload_if_refused,
         status=context.status,
     )
     own_files.start()

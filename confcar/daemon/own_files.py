@@ -36,6 +36,7 @@ class OwnFiles:
         changed: Called in the thread after files that were watched already have changed.
         touched: Called in the thread after *files* has named other files than before, and after something happened to
             them although they are what they were.
+        looked: Called in the thread every few seconds while nothing happens.
         status: Where the thread says that it moves.
     """
 
@@ -45,11 +46,13 @@ class OwnFiles:
         *,
         changed: Callable[[], None],
         touched: Callable[[], None],
+        looked: Callable[[], None],
         status: Status,
     ) -> None:
         self._files = files
         self._changed = changed
         self._touched = touched
+        self._looked = looked
         self._status = status
         # Its reads are none of a source's: they are counted nowhere.
         self._disk = DiskFollower(_NAME, answer=_answer, status=Status())
@@ -82,6 +85,7 @@ class OwnFiles:
         after = self._version if wanted == self._known.keys() else None
         snapshot = self._disk.fetch(wanted, after=after, wait_seconds=_LOOK_SECONDS)
         if snapshot.version == after:
+            self._looked()
             return
         if after is not None:
             snapshot = self._settled(wanted, snapshot)

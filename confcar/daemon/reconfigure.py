@@ -7,6 +7,7 @@ what it knows. Everything that can fail is done before the first thing is change
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from confcar.errors import ConfigError, LockedError, PublishError, TemplateError
 from confcar.model import CONFIG_FOLDER, Kind
 from confcar.watchers.base import Watcher
 
+# Compiling hundreds of templates takes a tenth of a second.
+_RETRY_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
@@ -52,18 +55,25 @@ class Reconfigurer:
         self._fleet = fleet
         self._outside = outside
         self._text = self._read()
-        self._is_refused = False
+        self._refused: str | None = None
+        self._retry_at = 0.0
         context.status.config_loaded(str(context.config.path))
 
     def is_stale(self) -> bool:
         """Return whether what is in force is not what lies on disk, or what lies there was refused. Any thread."""
-        if self._is_refused:
+        if self._refused is not None:
             return True
         renderers = [bundle.renderer for bundle in self._fleet.bundles.values()]
         return self._text != self._read() or any(each.is_compiled and not each.is_current() for each in renderers)
 
-    def reload(self) -> None:
+    def is_retry_due(self) -> bool:
+        """Return whether what was refused is to be tried again although nobody asks. Any thread."""
+        return self._refused is not None and time.monotonic() >= self._retry_at
+
+    def reload(self, *, is_asked: bool) -> None:
         """Take over what the config and the templates say now. Blocks for no bundle and no source.
+
+        Where nobody asks, a fault that was told already is not told again.
 
         Raises:
             ConfigError: Something of it is wrong, with every fault that was found; all is as it was.
@@ -73,13 +83,17 @@ class Reconfigurer:
             plan = self._planned()
             self._take_hold(plan)
         except ConfigError as error:
-            self._is_refused = True
-            self._context.status.config_refused(str(error))
-            for problem in error.problems:
-                _log.error("config refused, the old one stays", extra=log.fields(error=problem))
+            self._note_refusal(error, is_asked=is_asked)
             raise
-        self._text, self._is_refused = text, False
+        self._text, self._refused = text, None
         self._commit(plan)
+
+    def _note_refusal(self, error: ConfigError, *, is_asked: bool) -> None:
+        is_news = is_asked or self._refused != str(error)
+        self._refused, self._retry_at = str(error), time.monotonic() + _RETRY_SECONDS
+        self._context.status.config_refused(str(error))
+        for problem in error.problems if is_news else ():
+            _log.error("config refused, the old one stays", extra=log.fields(error=problem))
 
     def _planned(self) -> _Plan:
         context = replace(self._context, config=load(self._context.config.path, environ=self._context.environ))

@@ -74,6 +74,11 @@ def test_fault_in_a_bundle(bench: Workbench, lines: str, problem: str) -> None:
             "{type: vault, auth: {method: token_file}}", "2:20: sources.v.auth.path: is required", id="in-two-unions"
         ),
         pytest.param(
+            "{type: vault, auth: {method: approle}}",
+            "2:20: sources.v.auth: give either role_id or role_id_file",
+            id="whole-section-in-two-unions",
+        ),
+        pytest.param(
             "{type: file, path: a, pth: b}", "2:28: sources.v.pth: unknown key; did you mean path?", id="key-in-union"
         ),
         pytest.param(

@@ -131,6 +131,22 @@ def test_a_template_that_breaks_is_refused_until_it_is_repaired_and_the_old_outp
     play(place, script)
 
 
+def test_a_template_file_that_comes_after_the_config_that_names_it_is_found_without_being_told(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: dict[str, Any] = {"templates": [{"source": "late.j2", "destination": "name"}]}
+
+    def script(running: Running) -> None:
+        running.wait_for_text("first")
+        assert "there is no such file" in str(running.reload(bundles={"web": bundle("web", **options)}))
+        (place.folder / "late.j2").write_text("late {{ key('name') }}")
+        wait_until(lambda: place.text() == "late first", timeout=40.0)
+
+    play(place, script)
+    refusals = [record for record in caplog.records if record.getMessage().startswith("config refused")]
+    assert len(refusals) == 1, "told when it was asked for, not each time it is tried"
+
+
 def test_a_volume_that_is_swapped_brings_config_and_templates_together(place: Place) -> None:
     def fill(name: str, suffix: str) -> None:
         (place.folder / name).mkdir()
