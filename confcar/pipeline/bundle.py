@@ -62,6 +62,7 @@ class BundlePipeline:
         self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
         self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
         self._has_succeeded = False
+        self._trouble: ConfcarError | None = None  # why what is published does not hold and stays all the same
         self._hands_over = False
         self._before: list[BundlePipeline] = []
 
@@ -237,17 +238,20 @@ class BundlePipeline:
             self._publication.take_back(refusal)
             self._stands()
         except ConfcarError as error:
-            self.outcome = Outcome(error)
-            self._report.failed(error)
+            self._trouble = error
+            self._stands()
 
     def _stands(self) -> None:
         """Say how what is on disk stands to the newest data."""
         held, owed = self._publication.held, self._parts.owed
+        if owed is not None and owed.refusal is not None:
+            trouble = self._trouble or owed.refusal
+            self.outcome = Outcome(trouble)
+            self._report.failed(trouble)
+            return
         # In `once` nobody is told, and what is held back is no failure: the last good files are there.
         self.outcome = Outcome(None if held is None or owed is None else why_held(held))
-        if owed is not None and owed.refusal is not None:
-            self.outcome = Outcome(owed.refusal)  # the report said so when it was found out
-        elif held is not None:
+        if held is not None:
             self._report.held_back(held)
         else:
             self._report.succeeded()
