@@ -109,13 +109,14 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
     renderer = create_renderer(context, sources, options)
+    is_told = reloads and bool(options.reload or options.verify)
     parts = BundleParts(
         directory=options.directory,
         renderer=renderer,
         check=Check(options.check, context.environ, context.redactor),
         publisher=publisher,
         following=sources.following,
-        owed=_create_owed(context, options, publisher) if reloads else None,
+        owed=_create_owed(context, options, publisher) if is_told else None,
         limit_seconds=_limit_seconds(options),
         rolls_back=options.rolls_back,
         drift_seconds=options.drift_seconds if reloads else 0.0,
@@ -131,9 +132,7 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     return Bundle(name, options, renderer, publisher, pipeline)
 
 
-def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload | None:
-    if not options.reload and options.verify is None:
-        return None
+def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload:
     steps = [
         create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
         for step in options.reload

@@ -62,6 +62,7 @@ class BundlePipeline:
         self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
         self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
         self._has_succeeded = False
+        self._trouble: ConfcarError | None = None  # why what is published does not hold and stays all the same
         self._hands_over = False
         self._before: list[BundlePipeline] = []
 
@@ -127,7 +128,7 @@ class BundlePipeline:
     def take_over(self, before: BundlePipeline) -> None:
         """Take the directory from a pipeline that was stopped to hand it over, and whose thread has ended.
 
-        Its data goes on being followed until the primary was told of what this one makes of its own.
+        Its data goes on being followed until this one has published what it makes of its own.
         """
         self._parts.publisher.take_over(before._parts.publisher)
         # One that has published nothing of its own does not count: what counts is the one before it.
@@ -197,10 +198,10 @@ class BundlePipeline:
                     self._roll_back()
                 except ConfcarError as error:
                     each.conclude(error)
-        is_sync = any(each.request == "sync" for each in asked)
-        if is_sync:
+        if is_sync := any(each.request == "sync" for each in asked):
             self._sync_asked()
-        if is_due or is_sync:
+            is_due = True
+        if is_due:
             self._guarded(self._pass)
         if is_sync or self._is_time(self._publication.look_at):
             self._guarded(self._publication.look_for_drift)
@@ -244,17 +245,20 @@ class BundlePipeline:
             self._publication.take_back(refusal)
             self._stands()
         except ConfcarError as error:
-            self.outcome = Outcome(error)
-            self._report.failed(error)
+            self._trouble = error
+            self._stands()
 
     def _stands(self) -> None:
         """Say how what is on disk stands to the newest data."""
         held, owed = self._publication.held, self._parts.owed
+        if owed is not None and owed.refusal is not None:
+            trouble = self._trouble or owed.refusal
+            self.outcome = Outcome(trouble)
+            self._report.failed(trouble)
+            return
         # In `once` nobody is told, and what is held back is no failure: the last good files are there.
         self.outcome = Outcome(None if held is None or owed is None else why_held(held))
-        if owed is not None and owed.refusal is not None:
-            self.outcome = Outcome(owed.refusal)  # the report said so when it was found out
-        elif held is not None:
+        if held is not None:
             self._report.held_back(held)
         else:
             self._report.succeeded()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from confcar.model import RenderedFile
 from confcar.publishing import succession
 from confcar.publishing.generation import record_files
-from confcar.publishing.state import PublishedState, Refusal
+from confcar.publishing.state import FileRecord, PublishedState, Refusal
 
 
 class StateKeeper:
@@ -24,6 +24,7 @@ class StateKeeper:
         self._write = write
         self._state = PublishedState()
         self._is_durable = True
+        self._recorded: tuple[Sequence[RenderedFile], Mapping[str, FileRecord]] | None = None
 
     @property
     def state(self) -> PublishedState:
@@ -88,7 +89,7 @@ class StateKeeper:
         Raises:
             PublishError: An unknown user or group.
         """
-        records = record_files(files)
+        records = self._records(files)
         with self._mutex:
             leased_until = succession.earliest_end(files)
             self._state = replace(self._state, files=records, inputs=inputs, leased_until=leased_until)
@@ -99,7 +100,7 @@ class StateKeeper:
         Raises:
             PublishError: An unknown user or group.
         """
-        wanted, recorded = record_files(files), self._state.files
+        wanted, recorded = self._records(files), self._state.files
         return wanted.keys() == recorded.keys() and all(
             record.is_like(recorded[name]) for name, record in wanted.items()
         )
@@ -110,7 +111,15 @@ class StateKeeper:
         Raises:
             PublishError: An unknown user or group.
         """
-        return succession.digest_of(record_files(files))
+        return succession.digest_of(self._records(files))
+
+    def _records(self, files: Sequence[RenderedFile]) -> Mapping[str, FileRecord]:
+        """Return what is to be remembered of each file; one pass asks several times, and hashes once."""
+        recorded = self._recorded
+        if recorded is None or recorded[0] is not files:
+            recorded = files, record_files(files)
+            self._recorded = recorded if isinstance(files, tuple) else None
+        return recorded[1]
 
     def _save(self, state: PublishedState) -> None:
         self._write(state)

@@ -21,7 +21,7 @@ from confcar.publishing.destinations import check_destinations
 from confcar.publishing.disk import Disk
 from confcar.publishing.drift import NO_DRIFT, Drift, find_drift, recall
 from confcar.publishing.faults import publishing
-from confcar.publishing.generation import record_files, stage_generation
+from confcar.publishing.generation import stage_generation
 from confcar.publishing.hold import DirectoryHold
 from confcar.publishing.keeper import StateKeeper
 from confcar.publishing.layout import Layout, PublishMode
@@ -131,7 +131,7 @@ class Publisher(StateKeeper):
         if not self._has_published:
             return find_differences(self._layout, self._state, files)
         recorded = self._state.files
-        wanted = record_files(files)
+        wanted = self._records(files)
         differing = {name for name, record in wanted.items() if not record.is_like(recorded.get(name))}
         differing |= recorded.keys() - wanted.keys()
         return tuple(sorted(differing)) or find_differences(self._layout, self._state, files)
@@ -148,7 +148,7 @@ class Publisher(StateKeeper):
         """
         with self._mutex:
             check_destinations(files)
-            records = record_files(files)
+            records = self._records(files)
             differing = self.compare(files) if differing is None else differing
             self._hold.take()
             self._revealer.check_fit(frozenset(records))

@@ -16,6 +16,7 @@ from tests.servers.obtain import find_program
 from tests.servers.openbao import OpenBaoServer
 
 KILLS = 500
+PUBLISHES = 10_000
 RELOADS = 100
 PUBLISHES = 10_000
 OUTAGE_SECONDS = 60.0

@@ -148,8 +148,13 @@ def test_a_pass_that_changes_nothing_does_not_hide_that_the_primary_is_not_well(
     pipeline = stage.bundle(NAME + "{% if key('other') %}{% endif %}", primary=Primary(), health=stage.health("bad"))
     stage.start(pipeline)
     stage.wait_for_state("failed")
+    why = stage.seen().error
     wait_for_a_pass(stage, lambda: stage.watcher.set(other=b"2"))
     assert stage.seen().state == "failed"
+    stage.watcher.set(other=None)
+    stage.wait_for_state("pending")
+    stage.watcher.set(other=b"3")
+    assert stage.wait_for_state("failed").error == why
     with pytest.raises(VerifyFailedError):
         pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
 
