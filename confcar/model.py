@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["key", "ls", "tree", "secret", "secrets", "file"]
+Kind = Literal["key", "ls", "tree", "secret", "secrets", "file", "service", "services", "nodes", "datacenters"]
 """What is read, by the name of the template function; `key_exists` reads a `key`."""
 
 Version = Hashable
@@ -27,8 +27,10 @@ class Dependency:
     Attributes:
         source: Name of the source in the config, or CONFIG_FOLDER.
         kind: What is read.
-        path: Normalised: no leading or trailing slash, no empty, `.` or `..` segment. Empty is everything (ls, tree).
-        params: What else tells two reads apart, as sorted pairs, e.g. `(("version", 3),)`.
+        path: Normalised: no leading or trailing slash, no empty, `.` or `..` segment. Empty is everything (ls, tree),
+            and what is asked for without a path (services, nodes, datacenters).
+        params: What else tells two reads apart, as sorted pairs, e.g. `(("version", 3),)`. A name may stand in several:
+            `(("tag", "a"), ("tag", "b"))`.
     """
 
     source: str
@@ -44,12 +46,13 @@ class Reading:
     Attributes:
         value: None where the source confirmed that there is nothing. Otherwise by kind: `key` and `file`: bytes;
             `ls` and `tree`: mapping of relative path to bytes, sorted by path, for `ls` the direct children only;
-            `secret`: mapping of str to JSON-like values; `secrets`: tuple of names, sorted.
+            `secret`: mapping of str to JSON-like values; `secrets` and `datacenters`: tuple of names, sorted;
+            `service`, `services` and `nodes`: tuple of mappings of str to JSON-like values, in the order to show.
         note: Why there is nothing, for people ("deleted", "destroyed"); empty where there is nothing to say.
         leased_until: When what it holds dies, seconds since the epoch; None where it is not leased.
     """
 
-    value: bytes | Mapping[str, object] | tuple[str, ...] | None
+    value: bytes | Mapping[str, object] | tuple[str, ...] | tuple[Mapping[str, object], ...] | None
     note: str = ""
     leased_until: float | None = None
 

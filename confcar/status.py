@@ -27,12 +27,17 @@ LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. *up* is None before the first answer or failure; *details* are numbers of its own kind, by name."""
+    """One source.
+
+    *up* is None before the first answer or failure; *trouble* is what is wrong with it although it answers, None where
+    nothing is; *details* are numbers of its own kind, by name.
+    """
 
     type: str
     up: bool | None = None
     last_success: float | None = None
     error: str | None = None
+    trouble: str | None = None
     connections: int = 0
     polled: int = 0
     details: tuple[tuple[str, float], ...] = ()
@@ -196,16 +201,23 @@ class Status:
             self._bundles.setdefault(name, BundleStatus(directory=directory))
 
     def source_answered(self, name: str) -> None:
-        """Note that a source answered a request as it should."""
+        """Note that a source answered a request as it should; a trouble that stands is not over by that."""
         with self._lock:
             if (source := self._sources.get(name)) is not None:
-                self._sources[name] = replace(source, up=True, last_success=time.time(), error=None)
+                is_up, error = source.trouble is None, source.trouble
+                self._sources[name] = replace(source, up=is_up, last_success=time.time(), error=error)
 
     def source_failed(self, name: str, error: str) -> None:
         """Note that a source could not be reached or refused."""
         with self._lock:
             if (source := self._sources.get(name)) is not None:
                 self._sources[name] = replace(source, up=False, error=error)
+
+    def source_in_trouble(self, name: str, trouble: str | None) -> None:
+        """Note what is wrong with a source although it answers, from now on; None where it is over."""
+        with self._lock:
+            if (source := self._sources.get(name)) is not None:
+                self._sources[name] = replace(source, up=trouble is None, error=trouble, trouble=trouble)
 
     def update_source(self, name: str, **changes: object) -> None:
         """Replace fields of a source's SourceStatus."""

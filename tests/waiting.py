@@ -35,6 +35,13 @@ def free_port() -> int:
         return port
 
 
+def accepts_connections(port: int) -> bool:
+    """Return whether somebody listens on a loopback TCP port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def pause(seconds: float) -> None:
     """Let time pass where the moment itself is the point: a kill at a random one, an outage of a given length."""
     time.sleep(seconds)

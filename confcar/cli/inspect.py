@@ -30,6 +30,10 @@ def check(config: Path | None, *, is_live: bool, timeout_seconds: float) -> None
     templates = sum(len(bundle.templates) for bundle in settings.bundles.values())
     counts = (_counted(len(settings.sources), "source"), _counted(len(settings.bundles), "bundle"))
     print(f"{context.config.path}: {', '.join(counts)}, {_counted(templates, 'template')}: fine")
+    for name, bundle in settings.bundles.items():
+        for destination in bundle.outside:
+            what = "outside the directory, published by rename, not part of the atomic set"
+            print(f"{name}: {destination}: {what}")
     if not is_live:
         return
     errors: list[tuple[str, ConfcarError]] = []

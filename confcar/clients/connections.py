@@ -9,6 +9,7 @@ another.
 from __future__ import annotations
 
 import math
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPResponse
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
 
 def seconds_until(deadline: float) -> float:
@@ -129,6 +131,17 @@ class Connection(HTTPConnection):
         self._wire = self.sock
         self._raise_if_interrupted()
 
+    def _tunnel(self) -> None:
+        """Ask the proxy for the way to the server."""
+        try:
+            super()._tunnel()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(f"{self}: the proxy does not answer") from error
+        except OSError as error:
+            found = _TUNNEL_REFUSED.match(str(error))
+            said = f"the proxy answers {found[1]}" if found else "the connection to the proxy broke"
+            raise NewConnectionError(self, said) from error
+
     def _new_conn(self) -> socket.socket:
         try:
             if self.unix_socket is not None:
@@ -162,6 +175,8 @@ class Connection(HTTPConnection):
             if family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(min(CONNECT_TIMEOUT_SECONDS, seconds_until(self._deadline)))
+            # A proxy is asked before the request's own deadline is set.
+            sock.deadline = time.monotonic() + (sock.gettimeout() or 0.0)
             # A second handle on the same connection: the TLS layer takes the first one away while it shakes hands.
             self._opening = sock.dup()
             self._raise_if_interrupted()

@@ -1,8 +1,9 @@
-"""Consul's KV store: py-consul on confcar's transport, with the blocking query's rules and confcar's errors.
+"""Consul's KV store and catalogue: py-consul on our transport, with the blocking query's rules and confcar's errors.
 
 py-consul knows the API; it is given our transport through its hook `http_connect`, because its own cannot be
-interrupted, follows redirects with the token and drops the headers that tell how good an answer is. It sends the token
-in a header only; this module reads the token anew for each request and shows it to nobody. Importing it costs about
+interrupted, follows redirects with the token and drops the headers that tell how good an answer is. The transport also
+says how consistent an answer has to be and how long it may take, which not all of py-consul's methods can be told. The
+token goes in a header only; this module reads it anew for each request and shows it to nobody. Importing it costs about
 0.1 s (py-consul brings requests), so only what serves a Consul source may.
 """
 
@@ -10,16 +11,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import consul.base
 from consul.exceptions import ConsulException
-from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import HTTPError
 
-from confcar.clients.consul_errors import Request, not_consul, refusal, unreachable, without_leader
+from confcar.clients.consul_answer import Answer, Reply, items_reader, kv_answer
+from confcar.clients.consul_catalog import Subject
+from confcar.clients.consul_errors import Request, hidden, not_consul, refusal, unreachable, without_leader
 from confcar.clients.transport import Transport
 from confcar.config.sources import ConsulOptions
 from confcar.errors import ConfigError, SourceDeniedError
@@ -30,31 +32,15 @@ REQUEST_TIMEOUT_SECONDS = 15.0
 
 _Result = TypeVar("_Result")
 _FOUND, _NOT_FOUND = 200, 404
+_MILLISECONDS = "ms"
+_WITHOUT_INDEX = {"/v1/catalog/datacenters"}
+_NO_HEADERS: Mapping[str, str] = {}
 # Spreads the queries of a fleet that started together.
 _WAIT_JITTER = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the store held for one read.
-
-    Attributes:
-        index: Consul's index of this state, at least 0. 0 must not be used to block.
-        entries: Full key to value, in Consul's order, without folders. Empty where there is nothing.
-        may_hide: Whether ACLs may have left keys out without saying which.
-        last_contact_seconds: How long the answering server had not heard from the leader.
-    """
-
-    index: int
-    entries: Mapping[str, bytes] = field(repr=False)
-    may_hide: bool
-    last_contact_seconds: float
-
-
-class _Reply(NamedTuple):
-    result: Any
-    headers: HTTPHeaderDict
-    had_token: bool
+_Ask = Callable[[Any, Mapping[str, str]], Reply]
+"""Makes one request by py-consul's client, blocking by `index` and `wait` where these are given."""
 
 
 class ConsulClient:
@@ -89,70 +75,111 @@ class ConsulClient:
             # The address is not shown: it may carry a password.
             raise ConfigError(f"sources.{name}.address: {error}") from None
         self._options = options
-        self._library = _Library(_Http(self._transport, options, on_request=on_request), options)
+        self._library, self._exact = (
+            _Library(_Http(self._transport, options, consistency, on_request=on_request), options.datacenter)
+            for consistency in (options.consistency, "consistent")
+        )
 
-    def read_key(self, key: str, *, after: int = 0, wait_seconds: float = 0.0) -> Answer:
+    def read_key(
+        self, key: str, *, after: int = 0, wait_seconds: float = 0.0, datacenter: str | None = None, exact: bool = False
+    ) -> Answer:
         """Return what one key holds.
 
         Args:
             key: Without a leading slash, not empty.
             after: Index to block on; 0 returns at once.
             wait_seconds: How long to block at most while the index is still *after*; 0 returns at once.
+            datacenter: To read from; None for the one in the options.
+            exact: Whether the leader has to make sure that it still is one, whatever the options' `consistency`.
 
         Raises:
             SourceUnavailableError: No leader, no answer, an answer that is not Consul's, 429 or 5xx; worth a retry.
             SourceDeniedError: The token may not, is unknown, or cannot be read.
             SourceDataError: The request is refused for another reason, or redirected.
         """
-        return self._read(key, recurse=False, after=after, wait_seconds=wait_seconds)
+        return self._read(_kv(key, datacenter), kv_answer, _Terms(after, wait_seconds, exact))
 
-    def read_folder(self, path: str, *, after: int = 0, wait_seconds: float = 0.0) -> Answer:
+    def read_folder(
+        self,
+        path: str,
+        *,
+        after: int = 0,
+        wait_seconds: float = 0.0,
+        datacenter: str | None = None,
+        exact: bool = False,
+    ) -> Answer:
         """Return all keys below a folder, at any depth; as `read_key` otherwise. The empty path is the whole store."""
-        return self._read(f"{path}/" if path else "", recurse=True, after=after, wait_seconds=wait_seconds)
+        prefix = f"{path}/" if path else ""
+        return self._read(_kv(prefix, datacenter, recurse=True), kv_answer, _Terms(after, wait_seconds, exact))
+
+    def read_catalog(
+        self, subject: Subject, *, after: int = 0, wait_seconds: float = 0.0, exact: bool = False
+    ) -> Answer:
+        """Return what the catalogue lists; as `read_key` otherwise. What has no index has index 0.
+
+        Raises:
+            SourceDeniedError: Also where it lists nothing because the token may see nothing of it.
+        """
+        answer = self._read(subject.ask, items_reader(subject), _Terms(after, wait_seconds, exact))
+        if answer.may_hide and not answer.items:
+            # Consul shortens these lists without a refusal. Something of the kind that may be seen shows that nothing
+            # being left was not the ACLs' doing.
+            widest = subject.widest
+            if widest == subject or not self._read(widest.ask, items_reader(widest), _Terms(exact=exact)).items:
+                raise hidden(self._transport.server, subject.rule, has_token=answer.had_token)
+        return answer
 
     def close(self) -> None:
         """End every read under way at once, and hold no connection any more. Any thread, may be called twice."""
         self._transport.close()
 
-    def _read(self, key: str, *, recurse: bool, after: int, wait_seconds: float) -> Answer:
-        server, blocking, timeout = self._transport.server, {}, REQUEST_TIMEOUT_SECONDS
-        if after > 0 and wait_seconds > 0:
-            wait = wait_seconds * (1 - _WAIT_JITTER * random.random())  # noqa: S311 - spreads load, hides nothing
-            blocking = {"index": str(after), "wait": f"{max(1, round(wait * 1000))}ms"}
-            # Consul adds up to a sixteenth of its own; beyond that the server is taken for stuck.
-            timeout = wait_seconds + max(wait_seconds * 0.1, wait_seconds / 16 + 1.0)
-        reply = self._library.kv.get(key, recurse=recurse, connections_timeout=timeout, **blocking)
-        if reply.headers.get("X-Consul-KnownLeader") == "false" and self._options.consistency != "stale":
-            raise without_leader(server)
+    def _read(self, ask: _Ask, read: Callable[[Reply], Answer], terms: _Terms) -> Answer:
+        is_stale = not terms.exact and self._options.consistency == "stale"
+        answer = self._answer(ask, read, self._exact if terms.exact else self._library, terms.blocking)
+        if is_stale and answer.last_contact_seconds > self._options.max_stale_seconds:
+            is_stale, answer = False, self._answer(ask, read, self._exact, {})
+        if not answer.knows_leader and not is_stale:
+            raise without_leader(self._transport.server)
+        return answer
+
+    def _answer(
+        self, ask: _Ask, read: Callable[[Reply], Answer], library: _Library, blocking: Mapping[str, str]
+    ) -> Answer:
+        reply = ask(library, blocking)
         try:
-            return _answer_of(reply)
+            return read(reply)
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise not_consul(server, "unknown content") from None
+            raise not_consul(self._transport.server, "unknown content") from None
 
 
-def _answer_of(reply: _Reply) -> Answer:
-    index, found = reply.result
-    items = found if isinstance(found, list) else [found] if found is not None else []
-    headers = reply.headers
-    # A listing leaves out what the token may not read. Consul tells who has a token that it did so, and others nothing.
-    is_blind = not reply.had_token and headers.get("X-Consul-Default-ACL-Policy") == "deny"
-    return Answer(
-        index=max(0, int(index)),
-        entries={item["Key"]: item["Value"] or b"" for item in items if not item["Key"].endswith("/")},
-        may_hide=is_blind or headers.get("X-Consul-Results-Filtered-By-ACLs") == "true",
-        last_contact_seconds=int(headers.get("X-Consul-LastContact", "0")) / 1000,
-    )
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How a read is to be answered; as the arguments of `read_key`."""
+
+    after: int = 0
+    wait_seconds: float = 0.0
+    exact: bool = False
+
+    @property
+    def blocking(self) -> Mapping[str, str]:
+        """Consul's parameters for it, the wait a little shorter at random."""
+        if self.after <= 0 or self.wait_seconds <= 0:
+            return {}
+        wait = self.wait_seconds * (1 - _WAIT_JITTER * random.random())  # noqa: S311 - spreads load, hides nothing
+        return {"index": str(self.after), "wait": f"{max(1, round(wait * 1000))}{_MILLISECONDS}"}
+
+
+def _kv(key: str, datacenter: str | None, *, recurse: bool = False) -> _Ask:
+    return lambda library, blocking: library.kv.get(key, recurse=recurse, dc=datacenter, **blocking)
 
 
 class _Library(consul.base.Consul):  # type: ignore[misc]  # py-consul ships no types
     """py-consul, with our transport where its own would be."""
 
-    def __init__(self, http: _Http, options: ConsulOptions) -> None:
+    def __init__(self, http: _Http, datacenter: str | None) -> None:
         self._our_http = http
-        # Everything is given, because what is not would come from the environment.
-        super().__init__(
-            "unused", 0, scheme="http", verify=True, consistency=options.consistency, dc=options.datacenter
-        )
+        # Everything is given, because what is not would come from the environment. The consistency is the transport's.
+        super().__init__("unused", 0, scheme="http", verify=True, consistency="default", dc=datacenter)
         # It prefers CONSUL_HTTP_TOKEN to what it is given; ours comes with each request.
         self.token = None
 
@@ -163,37 +190,41 @@ class _Library(consul.base.Consul):  # type: ignore[misc]  # py-consul ships no 
 class _Http:
     """What py-consul calls: its transport's interface, as far as reading needs it."""
 
-    def __init__(self, transport: Transport, options: ConsulOptions, *, on_request: Callable[[str], None]) -> None:
+    def __init__(
+        self, transport: Transport, options: ConsulOptions, consistency: str, *, on_request: Callable[[str], None]
+    ) -> None:
         self._transport = transport
         self._options = options
         self._on_request = on_request
         tenancy = {"ns": options.namespace, "partition": options.partition}
-        self._tenancy = [(name, value) for name, value in tenancy.items() if value]
+        self._always = [(name, value) for name, value in tenancy.items() if value]
+        # py-consul can be told for some calls only, and for none of the health checks'.
+        self._always += [(consistency, "1")] if consistency != "default" else []
 
     def get(
         self,
         callback: Callable[[consul.base.Response], _Result],
         path: str,
         *,
-        params: Sequence[tuple[str, object]],
-        headers: Mapping[str, str],
-        connections_timeout: float,
-    ) -> _Reply:
+        params: Sequence[tuple[str, object]] = (),
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Reply:
         """Make a GET for py-consul, and return what it makes of the answer together with the answer's headers."""
         token = _read_token(self._options)
         server = self._transport.server
-        request = Request(server, _rule(path, params), token, self._options.datacenter)
-        target = quote(path, safe="/") + "?" + urlencode([*params, *self._tenancy])
+        named = dict(params)
+        request = Request(server, _rule(path, params), token, str(named.get("dc") or "") or None)
+        target = quote(path, safe="/") + "?" + urlencode([*params, *self._always])
         headers = {**headers, "X-Consul-Token": token} if token else headers
         try:
-            response = self._transport.request("GET", target, headers=headers, timeout_seconds=connections_timeout)
+            response = self._transport.request("GET", target, headers=headers, timeout_seconds=_deadline_seconds(named))
         except (HTTPError, OSError) as error:
             self._on_request("error")
             raise unreachable(error, server) from error
         self._on_request(str(response.status))
         if response.status not in {_FOUND, _NOT_FOUND}:
             raise refusal(response, request)
-        if "X-Consul-Index" not in response.headers:
+        if "X-Consul-Index" not in response.headers and path not in _WITHOUT_INDEX:
             raise not_consul(server, f"status {response.status}, no X-Consul-Index")
         try:
             text = response.data.decode()
@@ -201,7 +232,15 @@ class _Http:
         except (ConsulException, LookupError, TypeError, ValueError, AttributeError):
             # Their texts quote the body, which holds the values.
             raise not_consul(server, "not its JSON") from None
-        return _Reply(result, response.headers, bool(token))
+        return Reply(result, response.headers, bool(token))
+
+
+def _deadline_seconds(params: Mapping[str, object]) -> float:
+    if "wait" not in params:
+        return REQUEST_TIMEOUT_SECONDS
+    wait = int(str(params["wait"]).removesuffix(_MILLISECONDS)) / 1000
+    # Consul adds up to a sixteenth of its own; beyond that the server is taken for stuck.
+    return wait + max(wait * 0.1, wait / 16 + 1.0)
 
 
 def _rule(path: str, params: Sequence[tuple[str, object]]) -> str:

@@ -57,12 +57,18 @@ def unreachable(error: HTTPError | OSError, server: str) -> SourceError:
 
 def not_consul(server: str, why: str) -> SourceError:
     """Return the error for an answer that Consul would not give; a proxy before it may give way, so worth a retry."""
-    return SourceUnavailableError(f"what answers at {server} is not Consul's KV API ({why}); is `address` right?")
+    return SourceUnavailableError(f"what answers at {server} is not Consul's API ({why}); is `address` right?")
 
 
 def without_leader(server: str) -> SourceError:
     """Return the error for data that may be older than it seems."""
     return SourceUnavailableError(f"Consul at {server} has no leader; only `consistency: stale` reads without one")
+
+
+def hidden(server: str, rule: str, *, has_token: bool) -> SourceError:
+    """Return the error for a list that ACLs left empty; Consul refuses no list, it shortens it."""
+    request = Request(server, rule, "sent" if has_token else "")
+    return SourceDeniedError(f"Consul at {server} {_denial('', request)}")
 
 
 def refusal(response: Response, request: Request) -> SourceError:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
+from http.client import HTTPS_PORT, HTTPException
 from pathlib import Path
 
 import urllib3
@@ -21,6 +21,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util import parse_url
 
 from confcar.clients.connections import Connection, TlsConnection
+from confcar.clients.proxy import Proxy
 from confcar.clients.tls import TlsFiles, words_of
 from confcar.config.sources import TlsOptions
 
@@ -61,6 +62,7 @@ class Transport:
         max_connections: Hard ceiling, at least 1; a request beyond it waits for a free one within its own time limit.
         unix_socket: Connect there, whatever the address says; the address still gives the `Host` header and the scheme.
         on_connections: Called with the number of open connections when it changes, by any thread; it must not block.
+        proxy: `http://host:port`, perhaps with `user:password@`; https goes through it by CONNECT. None for none.
 
     Raises:
         ValueError: The address is no URL of these kinds.
@@ -74,6 +76,7 @@ class Transport:
         max_connections: int,
         unix_socket: Path | None = None,
         on_connections: Callable[[int], None] | None = None,
+        proxy: str | None = None,
     ) -> None:
         if address.startswith("unix:"):
             unix_socket, address = Path("/" + address.removeprefix("unix:").lstrip("/")), "http://localhost"
@@ -85,6 +88,7 @@ class Transport:
         self._prefix = (url.path or "").rstrip("/")
         self._tls = tls or TlsOptions()
         self._tls_files = TlsFiles(self._tls) if url.scheme == "https" else None
+        self._proxy = Proxy.at(proxy) if proxy is not None else None
         self._max_connections = max_connections
         self._unix_socket = unix_socket
         self._on_connections = on_connections
@@ -168,6 +172,8 @@ class Transport:
     ) -> urllib3.HTTPResponse:
         was_open, started = connection.sock is not None, time.monotonic()
         target = self._prefix + path
+        if self._proxy is not None and self._tls_files is None:
+            target, headers = self._url._replace(auth=None, path=None).url + target, {**headers, **self._proxy.headers}
         try:
             return connection.exchange(method, target, headers=headers, body=body, deadline=deadline)
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -214,11 +220,14 @@ class Transport:
 
     def _new_connection(self, context: ssl.SSLContext | None) -> Connection:
         connection: Connection
-        host = self._url.host or ""
+        host, port = self._url.host or "", self._url.port
+        via, via_port = (host, port) if self._proxy is None else (self._proxy.host, self._proxy.port)
         if context is None:
-            connection = Connection(host, self._url.port)
+            connection = Connection(via, via_port)
         else:
-            connection = TlsConnection(host, self._url.port, ssl_context=context, server_hostname=self._tls.server_name)
+            connection = TlsConnection(via, via_port, ssl_context=context, server_hostname=self._tls.server_name)
+            if self._proxy is not None:
+                connection.set_tunnel(host, port or HTTPS_PORT, headers=self._proxy.headers)
         connection.unix_socket = self._unix_socket
         return connection
 

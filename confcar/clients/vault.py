@@ -8,30 +8,30 @@ about 50 ms and 7 MiB, so only what serves a Vault source may.
 
 from __future__ import annotations
 
-import io
+import math
+import threading
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
 from urllib.parse import quote
 
 import hvac
 import requests
 from hvac.adapters import RawAdapter
 from hvac.exceptions import VaultError
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError
-from urllib3.exceptions import TimeoutError as HttpTimeoutError
-from urllib3.util import parse_url
+from urllib3.exceptions import HTTPError
 
 from confcar.clients.pace import Pace
-from confcar.clients.transport import Response, Transport, TransportClosedError
+from confcar.clients.transport import Transport
+from confcar.clients.vault_adapter import REQUEST_TIMEOUT_SECONDS, Nodes, TransportAdapter
 from confcar.clients.vault_answer import VaultAnswer, read_answer
 from confcar.config.sources import VaultOptions
-from confcar.errors import ConfigError, SourceDataError, SourceError, SourceUnavailableError
+from confcar.errors import ConfigError, SourceDataError
 
 DEFAULT_ADDRESS = "https://127.0.0.1:8200"
-REQUEST_TIMEOUT_SECONDS = 10.0
-_REDIRECTS = range(300, 400)
+# A standby that lags behind its active node answers 412 for a moment.
+_LAG_PAUSES_SECONDS = (0.1, 0.3)
 # hvac wants a URL; the transport below it knows the real one, which may be a unix socket.
 _BASE_URL = "http://vault"
 
@@ -42,9 +42,10 @@ class VaultClient:
     Args:
         name: The source's name, for errors.
         options: As configured; `address` None is DEFAULT_ADDRESS.
-        max_connections: Hard ceiling, at least 1.
+        max_connections: Hard ceiling for each node, at least 1.
         on_request: Called after each request with the HTTP status, or "error" where there was no answer.
         on_connections: Called with the number of open connections when it changes.
+        clock: Monotonic seconds, for `last_success`.
 
     Raises:
         ConfigError: The address is no URL.
@@ -58,14 +59,14 @@ class VaultClient:
         max_connections: int,
         on_request: Callable[[str], None],
         on_connections: Callable[[int], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._last_success: tuple[str, float] = ("", -math.inf)
+        self._closed = threading.Event()
+        connect = partial(_connect, options, max_connections)
         try:
-            self._transport = Transport(
-                options.address or DEFAULT_ADDRESS,
-                tls=options.tls,
-                max_connections=max_connections,
-                on_connections=on_connections,
-            )
+            self._nodes = Nodes(options.address or DEFAULT_ADDRESS, connect, on_connections=on_connections)
         except (ValueError, HTTPError) as error:
             raise ConfigError(f"sources.{name}.address: {error}") from error
         self._pace = Pace(options.max_requests_per_second)
@@ -73,7 +74,7 @@ class VaultClient:
         session.trust_env = False
         session.headers["User-Agent"] = "confcar"
         session.adapters.clear()
-        session.mount(_BASE_URL, TransportAdapter(self._transport, pace=self._pace, on_request=on_request))
+        session.mount(_BASE_URL, TransportAdapter(self._nodes, pace=self._pace, on_request=on_request))
         self._hvac = hvac.Client(
             _BASE_URL,
             token="",  # None would take one from the environment or the home folder
@@ -87,7 +88,7 @@ class VaultClient:
     @property
     def server(self) -> str:
         """The server for people, without credentials."""
-        return self._transport.server
+        return self._nodes.configured.server
 
     def call(
         self,
@@ -97,8 +98,9 @@ class VaultClient:
         token: str,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
     ) -> VaultAnswer:
-        """Return the answer to one request, whatever its status. Blocks for about REQUEST_TIMEOUT_SECONDS at most.
+        """Return the answer to one request, whatever its status. Blocks for about *timeout_seconds* at most.
 
         Args:
             method: `GET`, `PUT`, …
@@ -106,15 +108,36 @@ class VaultClient:
             token: Sent with it.
             params: The query.
             body: Sent as JSON.
+            timeout_seconds: For the whole of it.
 
         Raises:
             SourceUnavailableError: No answer, a redirect, or an answer that is not Vault's.
         """
-        return self._answer(
-            lambda: self._hvac.adapter.request(
-                method, f"/v1/{quote(path)}", headers={"X-Vault-Token": token}, params=params, json=body
-            )
+        request = partial(
+            self._hvac.adapter.request,
+            method,
+            f"/v1/{quote(path)}",
+            params=params,
+            json=body,
+            timeout=timeout_seconds,
         )
+        asked_at = self._clock()
+        answer = self._answer(lambda: request(headers={"X-Vault-Token": token}))
+        for pause in _LAG_PAUSES_SECONDS:
+            if answer.status != HTTPStatus.PRECONDITION_FAILED or self._closed.wait(pause):
+                break
+            answer = self._answer(lambda: request(headers={"X-Vault-Token": token}))
+        if answer.is_ok:
+            self._last_success = token, asked_at
+        return answer
+
+    def last_success(self, token: str) -> float:
+        """Return when the last request began that the server did for this token; minus infinity for never.
+
+        Only the token used last is known.
+        """
+        used, at = self._last_success
+        return at if used == token else -math.inf
 
     def log_in(self, call: Callable[[hvac.Client], requests.Response]) -> VaultAnswer:
         """Return the answer to a login by one of hvac's methods; it is sent without a token.
@@ -130,8 +153,9 @@ class VaultClient:
 
     def close(self) -> None:
         """End all requests under way at once, and those that wait for their turn. Any thread, may be called twice."""
+        self._closed.set()
         self._pace.close()
-        self._transport.close()
+        self._nodes.close()
 
     def _answer(self, call: Callable[[], requests.Response]) -> VaultAnswer:
         try:
@@ -151,70 +175,13 @@ class VaultClient:
         )
 
 
-class TransportAdapter(BaseAdapter):
-    """Lets requests, and so hvac, make its requests on our transport, each in its turn."""
-
-    def __init__(self, transport: Transport, *, pace: Pace, on_request: Callable[[str], None]) -> None:
-        super().__init__()
-        self._transport = transport
-        self._pace = pace
-        self._on_request = on_request
-
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
-        """Make one request; time limits, certificates and proxies given with it are the transport's matter.
-
-        Raises:
-            SourceUnavailableError: No answer, or a redirect.
-        """
-        if not self._pace.take_turn():
-            raise self._no_longer_followed()
-        body = request.body.encode() if isinstance(request.body, str) else request.body
-        try:
-            answer = self._transport.request(
-                (request.method or "GET").upper(),
-                request.path_url,
-                headers=dict(request.headers),
-                body=body if isinstance(body, bytes) else None,
-                timeout_seconds=REQUEST_TIMEOUT_SECONDS,
-            )
-        except (HTTPError, OSError) as error:
-            self._on_request("error")
-            raise self._unreachable(error) from error
-        self._on_request(str(answer.status))
-        if answer.status in _REDIRECTS:
-            raise self._redirected(answer)
-        return _response_of(request, answer)
-
-    def close(self) -> None:
-        """Do nothing: the client closes the transport itself."""
-
-    def _no_longer_followed(self) -> SourceError:
-        return SourceUnavailableError(f"Vault at {self._transport.server}: no longer followed")
-
-    def _unreachable(self, error: HTTPError | OSError) -> SourceError:
-        server = self._transport.server
-        if isinstance(error, TransportClosedError):
-            return self._no_longer_followed()
-        if isinstance(error, (HttpTimeoutError, EmptyPoolError)) and not isinstance(error, ConnectTimeoutError):
-            return SourceUnavailableError(f"Vault at {server} takes connections but does not answer in time")
-        return SourceUnavailableError(f"cannot reach Vault at {server}: {error}")
-
-    def _redirected(self, answer: Response) -> SourceError:
-        target = ""
-        with suppress(HTTPError):  # an unreadable place is not worth a second error
-            url = parse_url(answer.headers.get("Location", ""))
-            target = f" to {url.scheme or 'http'}://{url.netloc}" if url.host else ""
-        return SourceUnavailableError(
-            f"Vault at {self._transport.server} redirects ({answer.status}{target}), as a standby does; confcar does "
-            "not follow, since the token would go along: set `address` to the active node or a load balancer before it"
-        )
-
-
-def _response_of(request: requests.PreparedRequest, answer: Response) -> requests.Response:
-    response = requests.Response()
-    response.status_code = answer.status
-    response.headers = CaseInsensitiveDict(answer.headers)
-    response.raw = io.BytesIO(answer.data)
-    response.url = request.url or ""
-    response.request = request
-    return response
+def _connect(
+    options: VaultOptions, max_connections: int, address: str, on_connections: Callable[[int], None]
+) -> Transport:
+    return Transport(
+        address,
+        tls=options.tls,
+        max_connections=max_connections,
+        on_connections=on_connections,
+        proxy=options.proxy,
+    )

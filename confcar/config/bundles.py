@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from confcar.config.http import HttpOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
 from confcar.config.verify import VerifyOptions
+from confcar.destinations import find_fault
 
 Format = Literal["json", "yaml", "toml", "ini", "env", "xml", "pem"]
 
@@ -33,10 +34,14 @@ class Delimiters(Model):
     comment: tuple[str, str] = ("{#", "#}")
     """What stands around a comment."""
 
+    @property
+    def openings(self) -> tuple[str, str, str]:
+        """What an expression, a statement and a comment begin with."""
+        return self.variable[0], self.block[0], self.comment[0]
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        starts = [self.variable[0], self.block[0], self.comment[0]]
-        if len(set(starts)) < len(starts) or not all((*self.variable, *self.block, *self.comment)):
+        if len(set(self.openings)) < len(self.openings) or not all((*self.variable, *self.block, *self.comment)):
             message = "the three opening delimiters must differ, and none may be empty"
             raise ValueError(message)
         return self
@@ -49,8 +54,12 @@ class TemplateOptions(Model):
     """The template's file. Either this or `content`."""
     content: str | None = None
     """The template itself, inline; `${VAR}` is not expanded in it."""
+    for_each: str | None = None
+    """One expression that gives a list or a mapping, such as `{{ ls('sites') }}`: the template gives a file for each
+    of its items, and `item` is one of them, in the template and in `destination`."""
     destination: str
-    """Where the file goes: relative to the bundle's directory, or absolute, then published by a rename of its own."""
+    """Where the file goes: relative to the bundle's directory, or absolute, then published by a rename of its own.
+    With `for_each` a template itself, such as `sites/{{ item.key }}.conf`."""
     mode: Mode = 0o640
     """Permission bits in quotes. "0640": secrets are for the owner and the group."""
     user: str | None = None
@@ -60,6 +69,7 @@ class TemplateOptions(Model):
     format: Format | None = None
     """Parse the rendered file as this before it is published."""
     delimiters: Delimiters = Delimiters()
+    """Of the template, and of `for_each` and `destination` with it."""
 
     @model_validator(mode="after")
     def _one_text(self) -> Self:
@@ -70,17 +80,30 @@ class TemplateOptions(Model):
 
     @field_validator("destination")
     @classmethod
-    def _stays_inside(cls, destination: str) -> str:
-        parts = destination.split("/")
-        if destination.startswith("/"):
-            parts = parts[1:]
-        if not destination or "\0" in destination or any(part in {"", ".", ".."} for part in parts):
-            message = "a destination is a plain path without empty, . or .. parts"
-            raise ValueError(message)
-        if not destination.startswith("/") and parts[0].startswith(".."):
-            message = "names that begin with .. are confcar's own in a bundle's directory"
-            raise ValueError(message)
+    def _stays_inside(cls, destination: str, info: ValidationInfo) -> str:
+        # What a template makes of the items is known when it is rendered, and checked then.
+        fault = None if info.data.get("for_each") is not None else find_fault(destination)
+        if fault:
+            raise ValueError(fault)
         return destination
+
+    @model_validator(mode="after")
+    def _destination_for_items(self) -> Self:
+        opening, closing = self.delimiters.variable
+        if self.for_each is None:
+            if any(mark in self.destination for mark in self.delimiters.openings):
+                message = "the destination is a template only with for_each; ${VAR} stands for an environment variable"
+                raise ValueError(message)
+            return self
+        expression = self.for_each.strip()
+        if not (expression.startswith(opening) and expression.endswith(closing)):
+            message = f'for_each is one expression, such as {opening} ls("sites") {closing}'
+            raise ValueError(message)
+        if opening not in self.destination or not re.search(r"\bitem\b", self.destination):
+            example = f"sites/{opening} item.key {closing}.conf"
+            message = f"with for_each the destination must name the item, such as {example}, or all items had one file"
+            raise ValueError(message)
+        return self
 
 
 class CheckOptions(Model):
@@ -185,6 +208,11 @@ class BundleOptions(Model):
     """What must hold after the reload, before it counts as acknowledged."""
     on_failure: Literal["rollback", "keep"] | None = None
     """Where it fails: `rollback` (default where `verify` is set) goes back to the generation before, `keep` stays."""
+
+    @property
+    def outside(self) -> list[str]:
+        """The destinations outside the directory: no switch of a generation can take them along."""
+        return [template.destination for template in self.templates if template.destination.startswith("/")]
 
     @field_validator("reload", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 
+from confcar.config.bundles import TemplateOptions
 from confcar.config.document import Location
 from confcar.config.settings import Settings
 
@@ -32,19 +33,30 @@ def _destinations(settings: Settings, place: Place) -> Iterator[str]:
     owners: dict[str, str] = {}
     for name, bundle in settings.bundles.items():
         for index, template in enumerate(bundle.templates):
-            destination = template.destination
-            if not destination.startswith("/"):
+            if not template.destination.startswith("/"):
                 continue
             location = ("bundles", name, "templates", index, "destination")
             where = f"{place(location)}: {'.'.join(map(str, location))}"
-            inside = [each for each, other in settings.bundles.items() if other.directory in Path(destination).parents]
-            if destination in owners:
-                yield f"{where}: the bundle {owners[destination]} has the same destination"
+            folder = _fixed_folder(template)
+            inside = [each for each, other in settings.bundles.items() if other.directory in {folder, *folder.parents}]
+            below = [each for each, other in settings.bundles.items() if folder in other.directory.parents]
+            if template.destination in owners and template.for_each is None:
+                yield f"{where}: the bundle {owners[template.destination]} has the same destination"
             elif inside == [name]:
                 yield f"{where}: lies in the bundle's own directory; write it relative to that"
             elif inside:
                 yield f"{where}: lies in the directory of the bundle {inside[0]}"
-            owners[destination] = name
+            elif below and template.for_each is not None:
+                yield f"{where}: an item's file could lie in the directory of the bundle {below[0]}; use another folder"
+            owners[template.destination] = name
+
+
+def _fixed_folder(template: TemplateOptions) -> Path:
+    """Return the folder that the file lies in; of many files, the one that is written before the first expression."""
+    fixed = template.destination
+    if template.for_each is not None:
+        fixed = min((fixed.partition(mark)[0] for mark in template.delimiters.openings), key=len)
+    return Path(fixed.rpartition("/")[0] or "/")
 
 
 def _templates(settings: Settings, place: Place) -> Iterator[str]:

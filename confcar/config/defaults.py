@@ -15,12 +15,15 @@ from pydantic import SecretStr
 
 from confcar.config.document import Location
 from confcar.config.settings import Settings
-from confcar.config.sources import ConsulOptions, FileOptions, TlsOptions, TokenAuth, VaultOptions
+from confcar.config.sources import ConsulOptions, FileOptions, TlsOptions, VaultOptions
+from confcar.config.vault_auth import CertAuth, TokenAuth
 from confcar.errors import ConfigError
 
 _VAULT_ADDRESS = "https://127.0.0.1:8200"
 _CONSUL_HOST = "127.0.0.1:8500"
 _URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::(?P<port>[0-9]{1,5}))?(?:/[^\s?#]*)?")
+_PROXY = re.compile(r"http://(?:[^\s/?#@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::(?P<port>[0-9]{1,5}))?/?")
+_PROXIES = ("VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY")
 _MAX_PORT = 65535
 _TRUE = {"1", "t", "true"}
 _FALSE = {"0", "f", "false"}
@@ -51,6 +54,8 @@ def fill_in(settings: Settings, environ: Mapping[str, str], place: Place) -> Set
             sources[name] = vault = _vault(source, environ, may_have_token=may_have_token)
             problems += _address_problems(vault.address, where, is_consul=False)
             problems += _token_problems(vault, name, place(("sources", name, "auth")), environ)
+            problems += _certificate_problems(vault, name, place(("sources", name, "auth")))
+            problems += _proxy_problems(source, vault, name, place(("sources", name, "proxy")))
         elif isinstance(source, ConsulOptions):
             sources[name] = consul = _consul(source, environ, may_have_token=may_have_token)
             problems += _address_problems(consul.address, where, is_consul=True)
@@ -73,6 +78,7 @@ def _vault(source: VaultOptions, environ: Mapping[str, str], *, may_have_token: 
         "address": source.address or environ.get("VAULT_ADDR") or _VAULT_ADDRESS,
         "namespace": source.namespace or environ.get("VAULT_NAMESPACE") or None,
         "tls": tls,
+        "proxy": source.proxy or next((environ[name] for name in _PROXIES if environ.get(name)), None),
         "token": source.token or (SecretStr(token) if token and may_have_token else None),
     }
     return source.model_copy(update=changes)
@@ -134,6 +140,24 @@ def _token_problems(source: VaultOptions, name: str, where: str, environ: Mappin
             "choose auth: {method: token_file, path: ...} or another method"
         )
     return [f"{where}: sources.{name}.auth: there is no token to log in with; {ways}"]
+
+
+def _certificate_problems(source: VaultOptions, name: str, where: str) -> list[str]:
+    if not isinstance(source.auth, CertAuth):
+        return []
+    is_secure = (source.address or "").startswith("https://")
+    if is_secure and source.tls is not None and source.tls.cert_file is not None:
+        return []
+    cure = "give tls: {cert_file: ..., key_file: ...} and an https address"
+    return [f"{where}: sources.{name}.auth: method cert shows the certificate of the connection; {cure}"]
+
+
+def _proxy_problems(given: VaultOptions, source: VaultOptions, name: str, where: str) -> list[str]:
+    found = _PROXY.fullmatch(source.proxy or "")
+    if source.proxy is None or (found and int(found["port"] or 0) <= _MAX_PORT):
+        return []
+    stands = where if given.proxy else "environment VAULT_PROXY_ADDR or VAULT_HTTP_PROXY"
+    return [f"{stands}: sources.{name}.proxy: must be the URL of an HTTP proxy, such as http://proxy:3128"]
 
 
 def _address_problems(address: str | None, where: str, *, is_consul: bool) -> list[str]:

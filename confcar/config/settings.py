@@ -45,6 +45,14 @@ class LogOptions(Model):
     """`auto`: for people on a terminal, JSON elsewhere."""
 
 
+class HandoverOptions(Model):
+    """What `once` passes to `run`: Vault's token and leases, so that nothing is made twice."""
+
+    path: ConfigPath
+    """File for it, written with mode 0600. Its folder must be confcar's own with mode 0700, and is made so where it is
+    missing."""
+
+
 class _Layer(PydanticBaseSettingsSource):
     """One layer of values, complete as it is."""
 
@@ -69,6 +77,8 @@ class Settings(BaseSettings):
     """Where data comes from, by name. The first that can serve a function does, unless the template names another."""
     bundles: Annotated[dict[Name, BundleOptions], Field(min_length=1)]
     """What is published, by name."""
+    handover: HandoverOptions | None = None
+    """Default: nothing is handed over."""
     admin: AdminOptions = AdminOptions()
     log: LogOptions = LogOptions()
     pid_file: ConfigPath | None = None

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from confcar.config.types import ConfigPath, Flag, Model, Name, PositiveDuration
+from confcar.config.types import ConfigPath, Duration, Flag, Model, Name, PositiveDuration
+from confcar.config.vault_auth import TokenAuth, VaultAuth
 
 
 class TlsOptions(Model):
@@ -35,44 +36,6 @@ class TlsOptions(Model):
         return self
 
 
-class TokenAuth(Model):
-    """A token from `VAULT_TOKEN`; it is renewed but cannot be replaced."""
-
-    method: Literal["token"]
-
-
-class TokenFileAuth(Model):
-    """A token that somebody else keeps fresh in a file."""
-
-    method: Literal["token_file"]
-    path: ConfigPath
-    """File with the token, read again at each login and when the token is refused."""
-
-
-class ApproleAuth(Model):
-    """Login by AppRole."""
-
-    method: Literal["approle"]
-    mount: str = "approle"
-    """Path of the auth mount."""
-    role_id: str | None = None
-    """The role id, where it is not given by file."""
-    role_id_file: ConfigPath | None = None
-    """File with the role id, read again at each login."""
-    secret_id_file: ConfigPath | None = None
-    """File with the secret id, read again at each login. None for roles that need none."""
-
-    @model_validator(mode="after")
-    def _one_role_id(self) -> Self:
-        if (self.role_id is None) == (self.role_id_file is None):
-            message = "give either role_id or role_id_file"
-            raise ValueError(message)
-        return self
-
-
-VaultAuth = Annotated[TokenAuth | TokenFileAuth | ApproleAuth, Field(discriminator="method")]
-
-
 class VaultOptions(Model):
     """A Vault or OpenBao server."""
 
@@ -91,6 +54,15 @@ class VaultOptions(Model):
     refresh_seconds: PositiveDuration = Field(default=30.0, alias="refresh")
     """How often a secret without a lease is read again, jittered. 30 s: a rotated password is noticed before the old
     one is usually switched off, at two requests per minute and secret."""
+    token_check_seconds: Duration = Field(default=4.0, alias="token_check")
+    """How long a token may go unused before the server is asked whether it still lives. `0s`: that shows at the next
+    read. 4 s: a token that was revoked is replaced within 5 s."""
+    revoke_on_exit: Flag = False
+    """Whether `run` revokes its token, and so all its leases, when it ends. A token that was given by `VAULT_TOKEN` or
+    by file is not confcar's to revoke."""
+    proxy: str | None = None
+    """URL of an HTTP proxy to the server, such as `http://proxy:3128`. Default: `VAULT_PROXY_ADDR`, else
+    `VAULT_HTTP_PROXY`."""
     kv_versions: dict[str, Literal[1, 2]] = Field(default={})
     """KV version by mount, for tokens that may not ask the server. Default: asked for each mount."""
     max_requests_per_second: Annotated[float, Field(gt=0)] = 50.0
@@ -115,6 +87,12 @@ class ConsulOptions(Model):
     """Consul Enterprise admin partition. Default: `CONSUL_PARTITION`."""
     consistency: Literal["default", "stale", "consistent"] = "default"
     """`stale` lets any server answer: cheaper for the leader, milliseconds behind, and works without a leader too."""
+    max_stale_seconds: Duration = Field(default=10.0, alias="max_stale")
+    """With `consistency: stale`: an answer of a server that has not heard from the leader for longer is thrown away and
+    asked for again consistently. 10 s: no election takes that long, so only a server that is cut off answers so."""
+    empty_guard: Flag = True
+    """Whether the last data stays where a whole Consul seems to have lost its own: what was there is empty, and the
+    index went back or nothing else that is read is left either. An empty list by itself is believed."""
     max_connections: Annotated[int, Field(ge=2)] = 32
     """Hard ceiling on connections, whatever the templates read; what does not fit is polled in turn. Consul closes at
     200 per client address, which the pod's other programs share."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
-from confcar.log import Redactor
+from confcar.handover.handover import Handover, Life
+from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER, Kind
 from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
@@ -31,12 +33,14 @@ from confcar.watchers.registry import create_watcher
 
 Served = tuple[tuple[str, frozenset[Kind]], ...]
 """What each source can serve, in the order of the config."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The following of all sources, and who serves what."""
+    """The following of all sources, who serves what, and what is passed on to the next process."""
 
+    handover: Handover
     following: Following
     served: Served
 
@@ -70,22 +74,29 @@ class Bundle:
     pipeline: BundlePipeline
 
 
-def create_sources(context: Context) -> Sources:
-    """Return all configured sources, followed from the moment that somebody wants something of them."""
+def create_sources(context: Context, *, life: Life) -> Sources:
+    """Return all configured sources, followed from the moment that somebody wants something of them.
+
+    Args:
+        context: Of the process.
+        life: Which process it is, for what it may use up, leave and take away.
+    """
     config, status = context.config, context.status
-    watchers = create_watchers(context, config.settings.sources)
+    path = config.settings.handover.path if config.settings.handover is not None else None
+    handover = Handover(path, life=life, sources=config.settings.sources)
+    watchers = create_watchers(context, config.settings.sources, handover=handover)
     for name, options in config.settings.sources.items():
         status.add_source(name, options.type)
     folder = ConfigFolderWatcher(config.directory, status=status)
     following = Following([*watchers.values(), folder], store=Store(), status=status)
     served = tuple((name, watcher.kinds) for name, watcher in watchers.items())
-    return Sources(following, (*served, (CONFIG_FOLDER, folder.kinds)))
+    return Sources(handover, following, (*served, (CONFIG_FOLDER, folder.kinds)))
 
 
-def create_watchers(context: Context, names: Mapping[str, object]) -> dict[str, Watcher]:
+def create_watchers(context: Context, names: Iterable[str], *, handover: Handover) -> dict[str, Watcher]:
     """Return the watchers of some of the configured sources, by name. They connect to nothing yet."""
     sources = context.config.settings.sources
-    return {name: create_watcher(name, sources[name], status=context.status) for name in names}
+    return {name: create_watcher(name, sources[name], status=context.status, handover=handover) for name in names}
 
 
 def create_renderer(context: Context, sources: Sources, options: BundleOptions) -> Renderer:
@@ -109,6 +120,9 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
     renderer = create_renderer(context, sources, options)
+    for destination in options.outside:
+        note = "published by rename, not part of the atomic set"
+        _LOG.info("file outside the directory", extra=fields(bundle=name, destination=destination, note=note))
     is_told = reloads and bool(options.reload or options.verify)
     parts = BundleParts(
         directory=options.directory,

@@ -36,7 +36,7 @@ class Fleet:
     """
 
     def __init__(self, context: Context, *, reloads: bool) -> None:
-        self.sources: Sources = create_sources(context)
+        self.sources: Sources = create_sources(context, life="run" if reloads else "once")
         self._status: Status = context.status
         self._members: dict[str, _Member] = {}
         # Those that were told to end, as long as they take to.
@@ -57,6 +57,7 @@ class Fleet:
 
     def start(self, body: Callable[[BundlePipeline], None]) -> None:
         """Give each bundle its thread."""
+        self.sources.handover.begin()
         for member in self._members.values():
             self._start(member, functools.partial(body, member.bundle.pipeline))
 
@@ -114,6 +115,7 @@ class Fleet:
             if member.thread is None:
                 member.bundle.pipeline.close()
         # Last: what ends with a source may be what a reload has just told the primary of.
+        self.sources.handover.end()
         self.sources.following.close()
 
     def _start(self, member: _Member, body: Callable[[], None]) -> None:

@@ -61,7 +61,7 @@ def published(context: Context, bundle: str) -> dict[str, PublishedFile]:
 
 @contextmanager
 def _sources(context: Context) -> Iterator[Sources]:
-    sources = create_sources(context)
+    sources = create_sources(context, life="preview")
     try:
         yield sources
     finally:

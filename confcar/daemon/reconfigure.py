@@ -104,7 +104,7 @@ class Reconfigurer:
         context = replace(self._context, config=load(self._context.config.path, environ=self._context.environ))
         before, after = self._context.config.settings, context.config.settings
         fresh = [name for name, options in after.sources.items() if before.sources.get(name) != options]
-        watchers = create_watchers(context, dict.fromkeys(fresh))
+        watchers = create_watchers(context, fresh, handover=self._fleet.sources.handover)
         try:
             return self._planned_around(context, watchers)
         except BaseException:
@@ -115,7 +115,7 @@ class Reconfigurer:
     def _planned_around(self, context: Context, watchers: dict[str, Watcher]) -> _Plan:
         before, after = self._context.config.settings, context.config.settings
         served = self._served(context, watchers)
-        sources = Sources(self._fleet.sources.following, served)
+        sources = Sources(self._fleet.sources.handover, self._fleet.sources.following, served)
         ended = frozenset(before.sources.keys() - after.sources.keys())
         bundles, kept, faults = [], set(), []
         for name, options in after.bundles.items():
@@ -177,6 +177,9 @@ class Reconfigurer:
         for name in plan.kept:
             bundles[name].renderer.catalog.replace(plan.sources.served)
         ended = bundles.keys() - settings.bundles.keys()
+        if settings.handover != before.settings.handover:
+            _log.warning("handover changes at the next start only")
+        plan.sources.handover.serve(settings.sources)
         # The sources first: nothing that begins is to see an answer of a place that it does not read from.
         plan.sources.following.replace(list(plan.watchers.values()), removed=plan.ended)
         self._fleet.replace(plan.bundles, sources=plan.sources, kept=plan.kept)

@@ -96,8 +96,11 @@ class Disk:
         os.unlink(name, dir_fd=at)
 
     def remove_tree(self, name: str, *, at: int) -> None:
-        """Remove a folder and all below it, following no links."""
-        shutil.rmtree(name, dir_fd=at)
+        """Remove a folder and all below it, following no links; or the file or link that bears its name instead."""
+        if stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=at)
+        else:
+            os.unlink(name, dir_fd=at)
 
 
 def remove_if_there(disk: Disk, name: str, *, at: int) -> None:
@@ -106,3 +109,11 @@ def remove_if_there(disk: Disk, name: str, *, at: int) -> None:
         disk.remove(name, at=at)
     except FileNotFoundError:
         return
+
+
+def remove_leftover(disk: Disk, name: str, *, at: int) -> None:
+    """Make way for one of confcar's own temporary names, whatever bears it and where anything does."""
+    try:
+        remove_if_there(disk, name, at=at)
+    except IsADirectoryError:
+        disk.remove_tree(name, at=at)

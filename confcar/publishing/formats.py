@@ -21,6 +21,8 @@ _TOKEN = re.compile(r"<[a-z ]+>|[^\w\s]{1,3}")
 _INI_LINE = re.compile(r"\s*([#;].*)?|\[[^\]]+\]\s*([#;].*)?|[^=:\s\[][^=:]*[=:].*|[^=:\s\[]+\s*([#;].*)?")
 _ENV_LINE = re.compile(r"\s*(#.*)?|\s*(export\s+)?[A-Za-z_][\w.-]*=(?P<value>.*)", re.DOTALL)
 
+_BEHIND_QUOTE = re.compile(r"\s+[^\s#]")
+
 
 def _without_content(message: str) -> str:
     """Return a parser's message with what it quotes from the text left out, tokens of the grammar apart."""
@@ -113,8 +115,14 @@ def _closing_line(lines: list[str], start: int, value: str) -> int:
     quote, rest = value[0], value[1:]
     pattern = re.compile(rf"(?:[^{quote}\\]|\\.|\\$)*{quote}" if quote == '"' else rf"[^{quote}]*{quote}")
     for number in range(start, len(lines)):
-        if pattern.match(rest if number == start else lines[number]):
-            return number
+        line = rest if number == start else lines[number]
+        found = pattern.match(line)
+        if found is None:
+            continue
+        if _BEHIND_QUOTE.match(line, found.end()):
+            # A shell would run it as a command.
+            raise FormatError(number + 1, len(lines[number]) - len(line) + found.end() + 1, "text behind the quote")
+        return number
     raise FormatError(start + 1, lines[start].index(quote) + 1, "the quote is not closed")
 
 

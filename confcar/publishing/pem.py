@@ -10,6 +10,7 @@ from confcar.publishing.located import FormatError
 
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ._#/-]*)-----")
 _HEADER = re.compile(rb"[A-Za-z-]+:.*")
+_BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
 def check_pem(content: bytes) -> None:
@@ -57,10 +58,13 @@ def _check_body(lines: Sequence[bytes], begin: int, end: int) -> None:
         # Headers of an encrypted key, up to an empty line.
         while first < end and lines[first]:
             first += 1
-    body = b"".join(lines[first:end])
+    for number in range(first, end):
+        if not _BASE64_LINE.fullmatch(lines[number]):
+            raise FormatError(number + 1, 1, "the block is not Base64")
     try:
-        decoded = binascii.a2b_base64(body, strict_mode=True)
+        decoded = binascii.a2b_base64(b"".join(lines[first:end]), strict_mode=True)
     except binascii.Error:
-        raise FormatError(begin + 2, 1, "the block is not Base64") from None
+        # Its padding is wrong, or characters are missing: only the whole tells.
+        raise FormatError(first + 1, 1, "the block is not Base64") from None
     if not decoded:
         raise FormatError(begin + 1, 1, "the block is empty")

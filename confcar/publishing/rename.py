@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from confcar import log
 from confcar.errors import PublishError
-from confcar.publishing.disk import Disk, opened_folder, remove_if_there
+from confcar.publishing.disk import Disk, opened_folder, remove_if_there, remove_leftover
 from confcar.publishing.faults import publishing
 from confcar.publishing.generation import write_file
 from confcar.publishing.layout import DATA, Layout, stored_name, temporary_name
@@ -181,7 +181,7 @@ class Placer:
             self._open_old_link(destination)
         with parent_folder(destination, directory=self._directory, create_with=self._disk) as (folder, name):
             temporary = temporary_name(name)
-            remove_if_there(self._disk, temporary, at=folder)
+            remove_leftover(self._disk, temporary, at=folder)
             write_file(self._disk, temporary, content, record, at=folder)
 
     def _open_old_link(self, destination: str) -> None:

@@ -16,8 +16,8 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from confcar import log
-from confcar.publishing.destinations import find_fault
-from confcar.publishing.disk import Disk, remove_if_there
+from confcar.destinations import find_fault
+from confcar.publishing.disk import Disk, remove_leftover
 from confcar.publishing.layout import STATE, STATE_SET_ASIDE, STATE_TEMPORARY
 
 _LOG = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def save_state(disk: Disk, store: int, saved: SavedState) -> None:
     """
     values = {item.name: getattr(saved.state, item.name) for item in fields(PublishedState)}
     content = _adapter().dump_json(_Document(**values, before=saved.before)) + b"\n"
-    remove_if_there(disk, STATE_TEMPORARY, at=store)
+    remove_leftover(disk, STATE_TEMPORARY, at=store)
     descriptor = disk.create(STATE_TEMPORARY, at=store, mode=0o600)
     try:
         disk.set_mode(descriptor, 0o600)

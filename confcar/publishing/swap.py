@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from confcar import log
 from confcar.errors import PublishError
-from confcar.publishing.disk import Disk, remove_if_there
+from confcar.publishing.disk import Disk, remove_if_there, remove_leftover
 from confcar.publishing.layout import DATA, DATA_TEMPORARY, generation_name, generation_number, temporary_name
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def switch(disk: Disk, directory: int, number: int | None) -> bool:
     target = generation_name(number)
     if _read_link(DATA, at=directory) == target:
         return False
-    remove_if_there(disk, DATA_TEMPORARY, at=directory)
+    remove_leftover(disk, DATA_TEMPORARY, at=directory)
     disk.link(target, DATA_TEMPORARY, at=directory)
     disk.rename(DATA_TEMPORARY, DATA, at=directory)
     return True
@@ -55,7 +55,7 @@ def prepare_links(disk: Disk, directory: int, names: Iterable[str]) -> list[str]
     """
     wrong = sorted(find_wrong_links(directory, names))
     for name in wrong:
-        remove_if_there(disk, temporary_name(name), at=directory)
+        remove_leftover(disk, temporary_name(name), at=directory)
         disk.link(f"{DATA}/{name}", temporary_name(name), at=directory)
     return wrong
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from confcar.model import Kind
 from confcar.rendering.catalog import did_you_mean
 from confcar.rendering.faults import TemplateFault, demand_defined
+from confcar.rendering.selection import SELECTING, select
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -23,7 +24,7 @@ class Signature:
     Attributes:
         name: Its name in templates.
         kind: What it reads; None where it reads no source.
-        argument: Name of its one plain argument.
+        argument: Name of its one plain argument; empty where it takes none.
         options: What may be given by name besides.
     """
 
@@ -36,17 +37,21 @@ class Signature:
 SIGNATURES: Mapping[str, Signature] = {
     signature.name: signature
     for signature in (
-        Signature("key", "key", "path", ("default", "binary", "source")),
-        Signature("key_exists", "key", "path", ("source",)),
-        Signature("ls", "ls", "prefix", ("source",)),
-        Signature("tree", "tree", "prefix", ("source",)),
+        Signature("key", "key", "path", ("default", "binary", "dc", "source")),
+        Signature("key_exists", "key", "path", ("dc", "source")),
+        Signature("ls", "ls", "prefix", ("dc", "source")),
+        Signature("tree", "tree", "prefix", ("dc", "source")),
         Signature("secret", "secret", "path", ("version", "field", "source")),
         Signature("secrets", "secrets", "path", ("source",)),
+        Signature("service", "service", "name", ("tag", "dc", "near", "status", "source")),
+        Signature("services", "services", "", ("dc", "source")),
+        Signature("nodes", "nodes", "", ("dc", "source")),
+        Signature("datacenters", "datacenters", "", ("source",)),
         Signature("file", "file", "path", ()),
         Signature("env", None, "name", ("default",)),
     )
 }
-DATA_OPTIONS = frozenset({"version", "source"})
+DATA_OPTIONS = frozenset({"version", "source", *SELECTING})
 """Options that decide what is read; the others only decide what is made of it."""
 _OPTIONAL_PATH = frozenset({"ls", "tree"})
 
@@ -81,13 +86,13 @@ def parse_call(signature: Signature, args: tuple[object, ...], options: Mapping[
     demand_defined(*args, *options.values())
     check_shape(signature, len(args), options)
     named = dict(options)
-    subject = args[0] if args else named.pop(signature.argument)
+    subject = args[0] if args else named.pop(signature.argument) if signature.argument else ""
     if not isinstance(subject, str):
         message = f"the {signature.argument} of {signature.name}() must be text"
         raise TemplateFault(message)
     _check_options(signature, named)
     version = named.get("version")
-    params = (("version", version),) if isinstance(version, int) else ()
+    params = (("version", version),) if isinstance(version, int) else select(signature.name, named)
     return Call(_subject(signature, subject), named, params)
 
 
@@ -99,7 +104,10 @@ def check_shape(signature: Signature, positional: int, names: Iterable[str]) -> 
     """
     given = set(names)
     plain = f"{signature.name}() takes one plain argument, its {signature.argument}"
-    if positional + (signature.argument in given) > 1:
+    most = 1
+    if not signature.argument:
+        plain, most = f"{signature.name}() takes no plain argument", 0
+    if positional + (signature.argument in given) > most:
         rest = f"; by name it takes {_listed(signature)}" if signature.options else ""
         raise TemplateFault(plain + rest)
     for name in sorted(given - {signature.argument, *signature.options}):
@@ -107,7 +115,7 @@ def check_shape(signature: Signature, positional: int, names: Iterable[str]) -> 
         takes = f"it takes {_listed(signature)}" if signature.options else "it takes none"
         message = f"{signature.name}() has no such option{hint}; {takes}"
         raise TemplateFault(message)
-    if positional + (signature.argument in given) == 0:
+    if positional + (signature.argument in given) < most:
         raise TemplateFault(plain)
 
 
@@ -135,7 +143,7 @@ def _subject(signature: Signature, text: str) -> str:
     if _CONTROL.search(text):
         message = f"the {signature.argument} of {signature.name}() holds control characters"
         raise TemplateFault(message)
-    if signature.kind is None:
+    if signature.kind is None or not signature.argument:
         return text
     if signature.kind == "file":
         if text.startswith("/"):

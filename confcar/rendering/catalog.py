@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from confcar.errors import TemplateError
 from confcar.model import CONFIG_FOLDER, Kind
 
+_CONSUL_ONLY: frozenset[Kind] = frozenset({"service", "services", "nodes", "datacenters"})
+
 
 class SourceCatalog:
     """The first source in the config that has the capability serves a function; there is no falling through.
@@ -37,7 +39,8 @@ class SourceCatalog:
         for name, kinds in self._kinds.items():
             if kind in kinds:
                 return name
-        message = f"no source in the config serves {kind}(); it has {self._listed() or 'no sources'}"
+        needs = "; give it one of type consul" if kind in _CONSUL_ONLY else ""
+        message = f"no source in the config serves {kind}(); it has {self._listed() or 'no sources'}{needs}"
         raise TemplateError(message)
 
     def _named(self, kind: Kind, source: str) -> str:

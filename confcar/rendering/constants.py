@@ -88,6 +88,17 @@ def candidates(node: nodes.Node, scope: Scope, context: EvalContext) -> Value:
     return found
 
 
+def literal_items(node: nodes.Node, context: EvalContext) -> Value:
+    """Return the items of a list or mapping that stands literally in *node*, as `for_each` gives them; else UNKNOWN."""
+    found: list[object] = []
+    for value in candidates(node, {"range": (RANGE,)}, context):
+        if isinstance(value, dict):
+            found.extend({"key": key, "value": item} for key, item in value.items())
+        elif isinstance(value, list | tuple):
+            found.extend(value)
+    return tuple(found[:_LONGEST_RANGE])
+
+
 def _branches(node: nodes.CondExpr | nodes.And | nodes.Or) -> list[nodes.Expr]:
     if isinstance(node, nodes.CondExpr):
         return [node.expr1, node.expr2] if node.expr2 else [node.expr1]

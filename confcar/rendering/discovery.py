@@ -44,7 +44,7 @@ class _StepsSpentError(Exception):
 
 
 def find_dependencies(
-    environment: Environment, library: Library, name: str, *, resolve: Resolve
+    environment: Environment, library: Library, name: str, *, resolve: Resolve, names: Scope
 ) -> frozenset[Dependency]:
     """Return what the template *name* reads as far as the templates alone tell.
 
@@ -53,6 +53,7 @@ def find_dependencies(
         library: Where its syntax tree and those of its includes are.
         name: The template's name in the library.
         resolve: Gives what a call would read.
+        names: What is bound in it besides the functions, with what that can be.
 
     Raises:
         TemplateError: A call with literal arguments can never be served, or a literal include does not exist.
@@ -60,7 +61,7 @@ def find_dependencies(
     """
     walk = _Walk(environment, library, resolve)
     with suppress(_StepsSpentError, RecursionError):  # what was found by then is right, and the render finds the rest
-        walk.template(name, walk.globals())
+        walk.template(name, {**walk.globals(), **names})
     return frozenset(walk.found)
 
 

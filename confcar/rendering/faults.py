@@ -97,6 +97,12 @@ def demand_defined(*values: object) -> None:
             str(value)
 
 
+def text_of_value(value: object) -> str:
+    """Return the text of what a filter was given; fails where that is undefined."""
+    demand_defined(value)
+    return str(value)
+
+
 def explain(error: Exception, *, words: str = "", expression: str = "") -> str:
     """Return what went wrong without any text of a library's error.
 

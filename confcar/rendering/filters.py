@@ -4,97 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from confcar.rendering import documents
-from confcar.rendering.faults import TemplateFault, UnmatchedText, demand_defined
+from confcar.rendering import conversions, documents, encodings
+from confcar.rendering.faults import TemplateFault, UnmatchedText, demand_defined, text_of_value
 from confcar.rendering.pending import PENDING
 
 Filter = Callable[..., object]
-_TRUE = frozenset({"true", "yes", "on", "y", "t", "1"})
-_FALSE = frozenset({"false", "no", "off", "n", "f", "0"})
-_PLAIN_IN_ENV = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
-_CANNOT_STAND = "a zero byte cannot stand in"
-
-
-def _text(value: object) -> str:
-    demand_defined(value)
-    return str(value)
-
-
-def b64encode(value: object) -> str:
-    """Encode the UTF-8 bytes of a text as base64."""
-    from base64 import b64encode as encode
-
-    return encode(_text(value).encode()).decode()
-
-
-def b64decode(value: object) -> str:
-    """Decode base64, also the URL-safe form and without padding, to text."""
-    from base64 import b64decode as decode
-    from binascii import Error
-
-    text = "".join(_text(value).split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        return decode(text + "=" * (-len(text) % 4), validate=True).decode()
-    except UnicodeDecodeError as error:
-        message = "b64decode: what is encoded is not UTF-8 text"
-        raise TemplateFault(message) from error
-    except (Error, ValueError) as error:
-        message = "b64decode: not base64"
-        raise TemplateFault(message) from error
-
-
-def _digest(algorithm: str, value: object) -> str:
-    from hashlib import new
-
-    return new(algorithm, _text(value).encode(), usedforsecurity=False).hexdigest()
-
-
-def sha256(value: object) -> str:
-    """SHA-256 of a text's UTF-8 bytes, in hex."""
-    return _digest("sha256", value)
-
-
-def sha512(value: object) -> str:
-    """SHA-512 of a text's UTF-8 bytes, in hex."""
-    return _digest("sha512", value)
-
-
-def md5(value: object) -> str:
-    """MD5 of a text's UTF-8 bytes, in hex: for formats that ask for it, not for security."""
-    return _digest("md5", value)
-
-
-def quote(value: object) -> str:
-    """Quote a text so that a shell takes it as one word."""
-    from shlex import quote as quote_word
-
-    return quote_word(_without_zero(value, "a word of a shell"))
-
-
-def env_quote(value: object) -> str:
-    """Quote a text as a value in a .env file, as a shell, systemd and Docker Compose read it."""
-    text = _without_zero(value, "a .env file")
-    if _PLAIN_IN_ENV.fullmatch(text):
-        return text
-    if "'" not in text:
-        return f"'{text}'"
-    return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
-
-
-def _without_zero(value: object, where: str) -> str:
-    text = _text(value)
-    if "\0" in text:
-        message = f"{_CANNOT_STAND} {where}"
-        raise TemplateFault(message)
-    return text
 
 
 def _pattern(filter_name: str, pattern: object, *, ignorecase: bool, multiline: bool) -> re.Pattern[str]:
     flags = (re.IGNORECASE if ignorecase else 0) | (re.MULTILINE if multiline else 0)
     try:
-        return re.compile(_text(pattern), flags)
+        return re.compile(text_of_value(pattern), flags)
     except (re.error, OverflowError, RecursionError) as error:
         message = f"{filter_name}: the pattern is not a regular expression"
         raise TemplateFault(message) from error
@@ -112,7 +34,7 @@ def regex_replace(
     r"""Replace what matches; `\1` or `\g<name>` in the replacement is a group. *count* 0 is all."""
     expression = _pattern("regex_replace", pattern, ignorecase=ignorecase, multiline=multiline)
     try:
-        return expression.sub(_text(replacement), _text(value), count=count)
+        return expression.sub(text_of_value(replacement), text_of_value(value), count=count)
     except (re.error, IndexError) as error:
         message = "regex_replace: the replacement names a group that the pattern does not have"
         raise TemplateFault(message) from error
@@ -127,7 +49,7 @@ def regex_search(
     multiline: bool = False,
 ) -> object:
     """Return the first match, or one group of it. Nothing found is false in a test and an error where it is written."""
-    found = _pattern("regex_search", pattern, ignorecase=ignorecase, multiline=multiline).search(_text(value))
+    found = _pattern("regex_search", pattern, ignorecase=ignorecase, multiline=multiline).search(text_of_value(value))
     try:
         text = found[group] if found else None
     except IndexError as error:
@@ -138,7 +60,9 @@ def regex_search(
 
 def regex_findall(value: object, pattern: object, *, ignorecase: bool = False, multiline: bool = False) -> list[object]:
     """Return all matches; where the pattern has groups, these."""
-    return list(_pattern("regex_findall", pattern, ignorecase=ignorecase, multiline=multiline).findall(_text(value)))
+    return list(
+        _pattern("regex_findall", pattern, ignorecase=ignorecase, multiline=multiline).findall(text_of_value(value))
+    )
 
 
 def split(value: object, separator: str | None = None, maxsplit: int = -1) -> list[str]:
@@ -146,30 +70,30 @@ def split(value: object, separator: str | None = None, maxsplit: int = -1) -> li
     if separator == "":
         message = "split: an empty separator"
         raise TemplateFault(message)
-    return _text(value).split(separator, maxsplit)
-
-
-def to_bool(value: object) -> bool:
-    """Turn true, yes, on, y, t, 1 and their opposites, in any case, into true and false; anything else is an error."""
-    word = _text(value).strip().lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    message = "to_bool: neither a word for true nor one for false"
-    raise TemplateFault(message)
+    return text_of_value(value).split(separator, maxsplit)
 
 
 def basename(value: object) -> str:
     """Return what stands behind the last slash of a path."""
-    return _text(value).rpartition("/")[2]
+    return text_of_value(value).rpartition("/")[2]
 
 
 def dirname(value: object) -> str:
     """Return what stands before the last slash of a path; empty where there is none."""
     import posixpath
 
-    return posixpath.dirname(_text(value))
+    return posixpath.dirname(text_of_value(value))
+
+
+def path_join(parts: object) -> str:
+    """Put parts of a path together with one slash between them; a slash at the very beginning stays."""
+    demand_defined(parts)
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
+        message = "path_join: takes a list of parts"
+        raise TemplateFault(message)
+    words = [word for word in map(text_of_value, parts) if word]
+    start = "/" if words and words[0].startswith("/") else ""
+    return start + "/".join(stripped for word in words if (stripped := word.strip("/")))
 
 
 OWN_FILTERS: Mapping[str, Filter] = {
@@ -181,20 +105,28 @@ OWN_FILTERS: Mapping[str, Filter] = {
         documents.from_json,
         documents.from_yaml,
         documents.from_toml,
-        b64encode,
-        b64decode,
-        sha256,
-        sha512,
-        md5,
-        quote,
-        env_quote,
+        encodings.b64encode,
+        encodings.b64decode,
+        encodings.sha256,
+        encodings.sha512,
+        encodings.md5,
+        encodings.hmac_sha256,
+        encodings.url_quote,
+        encodings.quote,
+        encodings.env_quote,
         regex_replace,
         regex_search,
         regex_findall,
         split,
-        to_bool,
+        conversions.to_bool,
+        conversions.to_int,
+        conversions.to_float,
+        conversions.format_time,
+        conversions.combine,
+        conversions.explode,
         basename,
         dirname,
+        path_join,
     )
 }
 

@@ -17,7 +17,7 @@ from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.faults import StrictName, TemplateFault
 from confcar.rendering.pending import MARK, PENDING, Pending
 from confcar.rendering.positions import calling_place
-from confcar.rendering.values import Entry, Fields, Tree, text_of
+from confcar.rendering.values import Entry, Fields, Tree, text_of, views_of
 from confcar.store import UNANSWERED, View
 
 _NONE_GIVEN = object()
@@ -100,7 +100,9 @@ class Functions:
     def _waits_for_arguments(self, args: tuple[object, ...], options: Mapping[str, object]) -> bool:
         given = (*args, *(value for name, value in options.items() if name != "default"))
         return bool(self._notes.missing) and any(
-            value is PENDING or (isinstance(value, str) and MARK in value) for value in given
+            value is PENDING or (isinstance(value, str) and MARK in value)
+            for item in given
+            for value in (item if isinstance(item, list | tuple) else (item,))
         )
 
     def _value(self, name: str, dependency: Dependency) -> object:
@@ -190,6 +192,23 @@ class Functions:
             return PENDING
         self._notes.secret = True
         return list(value)
+
+    def _service(self, *args: object, **options: object) -> object:
+        return self._listing("service", args, options)
+
+    def _services(self, *args: object, **options: object) -> object:
+        return self._listing("services", args, options)
+
+    def _nodes(self, *args: object, **options: object) -> object:
+        return self._listing("nodes", args, options)
+
+    def _datacenters(self, *args: object, **options: object) -> object:
+        return self._listing("datacenters", args, options)
+
+    def _listing(self, name: str, args: tuple[object, ...], options: Mapping[str, object]) -> object:
+        lookup = self._lookup(name, args, options)
+        value = PENDING if lookup is None else self._value(name, lookup[0])
+        return views_of(value) if isinstance(value, tuple) else PENDING
 
     def _learn(self, dependency: Dependency) -> None:
         self._notes.secret = True

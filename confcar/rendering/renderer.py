@@ -7,26 +7,20 @@ missing. One renderer per bundle, used by one thread. It opens template files wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from jinja2 import TemplateError as JinjaError
-from jinja2 import TemplateSyntaxError
 
 from confcar.config.bundles import TemplateOptions
 from confcar.errors import TemplateError
 from confcar.log import Redactor
 from confcar.model import Dependency, Missing, RenderedFile
-from confcar.rendering.bytecode import open_bytecode_cache
 from confcar.rendering.catalog import SourceCatalog
-from confcar.rendering.discovery import find_dependencies
-from confcar.rendering.environment import Dialect, StrictEnvironment
-from confcar.rendering.faults import TemplateFault, explain, syntax_message
+from confcar.rendering.compiling import Compiler
+from confcar.rendering.for_each import ForEach
 from confcar.rendering.functions import Functions
-from confcar.rendering.library import Library, TemplateText, label_of, read_template
-from confcar.rendering.positions import PlacedTemplate
+from confcar.rendering.library import Library
+from confcar.rendering.reader import Reader, ReaderIndex
 from confcar.rendering.unit import Unit
 from confcar.store import View
 
@@ -36,9 +30,10 @@ class Rendering:
     """What one pass gave.
 
     Attributes:
-        files: All files of the bundle in the order of the config; empty where anything is missing.
+        files: All files of the bundle in the order of the config, those of a `for_each` in the order of its items;
+            empty where anything is missing.
         missing: What the templates wait for, sorted, each once; empty where the files are complete.
-        rendered: How many templates were executed in this pass.
+        rendered: How many files were rendered in this pass.
     """
 
     files: tuple[RenderedFile, ...]
@@ -75,18 +70,14 @@ class Renderer:
         self.catalog = catalog
         """Which source serves which function: what it is told counts from the next execution on."""
         self._functions = Functions(catalog, environ=environ, redactor=redactor)
-        self._units: list[Unit] = []
         self._libraries: tuple[Library, ...] = ()
-        self._readers: dict[Dependency, set[int]] = {}
-        self._incomplete: set[int] = set()
-        self._dependencies: frozenset[Dependency] | None = None
+        self._parts: list[Unit | ForEach] = []
+        self._index = ReaderIndex()
 
     @property
     def dependencies(self) -> frozenset[Dependency]:
         """All that has to be followed now; true also after `render` raised. Empty before `compile`."""
-        if self._dependencies is None:
-            self._dependencies = frozenset(self._readers)
-        return self._dependencies
+        return self._index.dependencies
 
     @property
     def texts_digest(self) -> str:
@@ -97,7 +88,7 @@ class Renderer:
     @property
     def is_compiled(self) -> bool:
         """Whether `compile` has succeeded."""
-        return bool(self._units)
+        return bool(self._parts)
 
     def is_current(self) -> bool:
         """Return whether the files of all templates, and of all that they include, are what was compiled.
@@ -120,58 +111,35 @@ class Renderer:
         Raises:
             TemplateError: Templates cannot be read or do not compile; one line for each.
         """
-        environments: dict[tuple[Path, str], tuple[StrictEnvironment, Library]] = {}
-        units, faults = [], []
+        compiler = Compiler(
+            self._functions, config_directory=self._config_directory, bytecode_cache=self._bytecode_cache
+        )
+        parts: list[Unit | ForEach] = []
+        faults = []
         for options in self._templates:
             try:
-                units.append(self._compiled(options, environments))
+                parts.append(compiler.compile(options))
             except TemplateError as error:
                 faults.append(str(error))
         if faults:
             raise TemplateError("\n".join(dict.fromkeys(faults)))
-        for _, library in environments.values():
-            library.forget_trees()
-        for unit, before in zip(units, self._units, strict=False):
-            unit.take_over(before)
-        self._libraries = tuple(library for _, library in environments.values())
-        self._units, self._readers, self._dependencies = units, {}, None
-        self._incomplete = set(range(len(units)))
-        for number, unit in enumerate(units):
-            self._index(number, frozenset(), unit.dependencies)
+        compiler.close()
+        self._libraries = compiler.libraries
+        self._take_over(parts)
 
-    def _compiled(
-        self, options: TemplateOptions, environments: dict[tuple[Path, str], tuple[StrictEnvironment, Library]]
-    ) -> Unit:
-        text = self._text(options)
-        dialect = Dialect(options.delimiters, _newline(text.source))
-        folder = options.source.parent if options.source else self._config_directory
-        key = folder, dialect.fingerprint()
-        if key not in environments:
-            environments[key] = self._environment(folder, dialect)
-        environment, library = environments[key]
-        name = options.source.name if options.source else text.label
-        library.add(name, text)
-        try:
-            template = environment.get_template(name)
-            assert isinstance(template, PlacedTemplate)
-            static = find_dependencies(environment, library, name, resolve=self._functions.dependency)
-        except TemplateSyntaxError as error:
-            label = library.text(error.name).label if error.name else text.label
-            raise TemplateError(f"{label}:{error.lineno}: {syntax_message(error)}") from error
-        except (JinjaError, TemplateFault, SyntaxError, RecursionError, MemoryError) as error:
-            words = "" if isinstance(error, JinjaError | TemplateFault) else "nested too deeply to be compiled"
-            raise TemplateError(f"{text.label}: {explain(error, words=words)}") from error
-        return Unit(options, template, environment, library, static)
+    def _take_over(self, parts: list[Unit | ForEach]) -> None:
+        for part, before in zip(parts, self._parts, strict=False):
+            part.take_over(before)
+        self._parts, self._index = parts, ReaderIndex()
+        for part in parts:
+            self._index.note(part)
+        self._foresee()
 
-    def _text(self, options: TemplateOptions) -> TemplateText:
-        if options.source is None:
-            return TemplateText(f"content of {options.destination}", options.content or "")
-        return read_template(options.source, label=label_of(options.source, self._config_directory))
+    def _foresee(self) -> None:
+        self._index.foresee(frozenset().union(*(family.foreseen for family in self._families())))
 
-    def _environment(self, folder: Path, dialect: Dialect) -> tuple[StrictEnvironment, Library]:
-        cache = open_bytecode_cache(self._bytecode_cache, fingerprint=dialect.fingerprint())
-        library = Library(folder, config_directory=self._config_directory, cache=cache)
-        return StrictEnvironment(dialect, loader=library, functions=self._functions.table()), library
+    def _families(self) -> Iterator[ForEach]:
+        return (part for part in self._parts if isinstance(part, ForEach))
 
     def render(self, view: View, touched: frozenset[Dependency] | None) -> Rendering:
         """Execute the templates that read what was touched, and those not complete yet; the others keep their output.
@@ -181,56 +149,90 @@ class Renderer:
             touched: What changed since the last call; None executes all templates.
 
         Raises:
-            TemplateError: Templates fail on data that is there; one line for each. They are executed again next time.
+            TemplateError: Templates fail on data that is there, or give two files one place; one line for each. They
+                are executed again next time.
         """
-        numbers = self._stale(touched)
-        faults = []
-        for number in sorted(numbers):
-            try:
-                self._execute(number, view)
-            except TemplateError as error:
-                faults.append(self._redactor.mask(str(error)))
+        one_pass = _Pass(self._functions, self._index, view, touched)
+        units = [unit for part in self._parts for unit in one_pass.execute(part)]
+        outputs = [(unit, unit.output) for unit in units if unit.output is not None]
+        faults = one_pass.faults
+        if len(outputs) == len(units) and any(self._families()):
+            faults = faults or list(_find_collisions(outputs))
         if faults:
-            raise TemplateError("\n".join(dict.fromkeys(faults)))
-        missing = {one for number in self._incomplete for one in self._units[number].missing}
-        files = () if self._incomplete else tuple(_outputs(self._units))
-        return Rendering(files, tuple(sorted(missing)), len(numbers))
+            raise TemplateError("\n".join(dict.fromkeys(map(self._redactor.mask, faults))))
+        if one_pass.missing:
+            return Rendering((), tuple(sorted(one_pass.missing)), one_pass.rendered)
+        for family in self._families():
+            family.settle()
+        self._foresee()
+        return Rendering(tuple(output for _, output in outputs), (), one_pass.rendered)
 
-    def _stale(self, touched: frozenset[Dependency] | None) -> set[int]:
-        if touched is None:
-            return set(range(len(self._units)))
-        return self._incomplete.union(*(self._readers.get(dependency, ()) for dependency in touched))
 
-    def _execute(self, number: int, view: View) -> None:
-        unit = self._units[number]
-        before = unit.dependencies
+class _Pass:
+    """One pass over the templates.
+
+    Attributes:
+        faults: What failed on data that is there, a line each.
+        missing: What is waited for.
+        rendered: How many files were rendered.
+    """
+
+    def __init__(
+        self, functions: Functions, index: ReaderIndex, view: View, touched: frozenset[Dependency] | None
+    ) -> None:
+        self.faults: list[str] = []
+        self.missing: set[Missing] = set()
+        self.rendered = 0
+        self._functions = functions
+        self._index = index
+        self._view = view
+        self._stale = None if touched is None else index.readers_of(touched)
+
+    def execute(self, part: Unit | ForEach) -> Sequence[Unit]:
+        """Bring a template up to date; return its files, complete or not."""
+        units: Sequence[Unit] = (part,) if isinstance(part, Unit) else self._evaluated(part)
+        for unit in units:
+            if unit.output is None or self._is_stale(unit):
+                self.rendered += 1
+                self._attempt(unit)
+        return units
+
+    def _is_stale(self, reader: Reader) -> bool:
+        return self._stale is None or reader in self._stale
+
+    def _evaluated(self, family: ForEach) -> Sequence[Unit]:
+        if not family.is_complete or self._is_stale(family):
+            for unit in self._attempt(family) or ():
+                self._index.drop(unit)
+        if family.is_complete:
+            return family.units
+        # Which items there are is not known: what changed for those there were is to be rendered once it is.
+        for unit in family.units:
+            if self._is_stale(unit):
+                unit.output = None
+        return ()
+
+    def _attempt(self, reader: Unit | ForEach) -> Sequence[Unit] | None:
         try:
-            unit.execute(self._functions, view)
+            return reader.execute(self._functions, self._view)
+        except TemplateError as error:
+            self.faults.append(str(error))
+            return None
         finally:
-            self._index(number, before, unit.dependencies)
-            if unit.output is None:
-                self._incomplete.add(number)
-            else:
-                self._incomplete.discard(number)
-
-    def _index(self, number: int, before: frozenset[Dependency], after: frozenset[Dependency]) -> None:
-        if before == after:
-            return
-        self._dependencies = None
-        for dependency in before - after:
-            readers = self._readers[dependency]
-            readers.discard(number)
-            if not readers:
-                del self._readers[dependency]
-        for dependency in after - before:
-            self._readers.setdefault(dependency, set()).add(number)
+            self._index.note(reader)
+            self.missing.update(reader.missing)
 
 
-def _outputs(units: Iterable[Unit]) -> Iterable[RenderedFile]:
-    return (unit.output for unit in units if unit.output is not None)
-
-
-def _newline(source: str) -> Literal["\n", "\r\n"]:
-    """Return the line end of the first line: Jinja makes all line ends of a template alike."""
-    end = source.find("\n")
-    return "\r\n" if end > 0 and source[end - 1] == "\r" else "\n"
+def _find_collisions(outputs: Iterable[tuple[Unit, RenderedFile]]) -> Iterator[str]:
+    """Yield a line for each place that two files would have, or a file and the folder of another."""
+    owners: dict[str, Unit] = {}
+    for unit, output in outputs:
+        first = owners.setdefault(output.destination, unit)
+        if first is not unit:
+            yield f"{first.title} and {unit.title} have the same destination {output.destination!r}"
+    for destination, unit in owners.items():
+        folder = destination.rpartition("/")[0]
+        while folder:
+            if folder in owners:
+                yield f"{unit.title} has the destination {destination!r}, below {folder!r} of {owners[folder].title}"
+            folder = folder.rpartition("/")[0]

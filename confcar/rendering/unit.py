@@ -1,66 +1,71 @@
-"""One template of a bundle and the file it becomes."""
+"""One file of a bundle: the template that gives it, its last output, and what it reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from jinja2 import Template, TemplateSyntaxError
+import re
+from dataclasses import dataclass
 
 from confcar.config.bundles import TemplateOptions
-from confcar.errors import TemplateError
-from confcar.model import Dependency, Missing, RenderedFile
-from confcar.rendering.environment import StrictEnvironment
-from confcar.rendering.faults import (
-    TemplateFault,
-    UndefinedNameError,
-    excerpt,
-    explain,
-    frames_of,
-    syntax_message,
-)
+from confcar.destinations import find_fault
+from confcar.model import Dependency, RenderedFile
+from confcar.rendering.executable import Executable
+from confcar.rendering.faults import TemplateFault
 from confcar.rendering.functions import Functions, Notes
-from confcar.rendering.library import Library
-from confcar.rendering.positions import TEMPLATE_GLOBAL, PlacedTemplate
+from confcar.rendering.reader import Reader
 from confcar.store import View
 
-MOST_CHARACTERS = 64 * 1024 * 1024
-"""A config file is smaller by orders of magnitude; a loop that runs away would take the machine's memory."""
+# What was changed is handed on as a list of lines: a name that data makes must not be able to add one.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(slots=True)
-class Unit:
-    """A compiled template, its last output, and what it reads.
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a `for_each`, for which its template gives a file.
 
     Attributes:
-        options: The template as the config describes it.
-        template: It compiled; its label is its name in messages.
-        environment: What it was compiled in.
-        library: Where its source is.
-        static: What it reads by its text alone.
-        read: What its executions read: the last complete one, and what those after it added.
-        output: What the last execution gave, None where that was not complete.
-        missing: What the last execution waits for.
+        value: What the template sees as `item`.
+        title: What it is called in messages: its key where it has one, else its place in the list.
+        mark: Equal for items that render alike; None where that cannot be told.
+        secret: Whether a secret was read to find it.
     """
 
-    options: TemplateOptions
-    template: PlacedTemplate
-    environment: StrictEnvironment
-    library: Library
-    static: frozenset[Dependency]
-    read: frozenset[Dependency] = frozenset()
-    output: RenderedFile | None = None
-    missing: tuple[Missing, ...] = ()
-    _complete: frozenset[Dependency] = field(default=frozenset())
+    value: object
+    title: str
+    mark: str | None
+    secret: bool
+
+    def renders_like(self, other: Item | None) -> bool:
+        """Whether a file that was rendered for *other* is right for this one."""
+        return other is not None and self.mark is not None and (self.mark, self.secret) == (other.mark, other.secret)
+
+
+class Unit(Reader):
+    """A compiled template and the file it becomes.
+
+    Attributes:
+        output: What the last execution gave, None where that was not complete or is out of date.
+        item: The item it is rendered for, None outside of `for_each`.
+    """
+
+    def __init__(
+        self,
+        options: TemplateOptions,
+        main: Executable,
+        static: frozenset[Dependency],
+        *,
+        placing: Executable | None = None,
+        item: Item | None = None,
+    ) -> None:
+        super().__init__(main, static)
+        self.output: RenderedFile | None = None
+        self.item = item
+        self._options = options
+        self._placing = placing
 
     @property
-    def dependencies(self) -> frozenset[Dependency]:
-        """What must be followed for this template."""
-        return self.static | self.read
-
-    def take_over(self, before: Unit) -> None:
-        """Go on following what the same template read before it was compiled again."""
-        self.read = before.read
-        self._complete = before._complete
+    def title(self) -> str:
+        """What it is called in messages."""
+        return self.main.label if self.item is None else f"item {self.item.title} of {self.main.label}"
 
     def execute(self, functions: Functions, view: View) -> None:
         """Run the template; sets `output` where all its data was there, else `missing`.
@@ -68,66 +73,41 @@ class Unit:
         Raises:
             TemplateError: It fails on data that is there.
         """
-        notes = functions.begin(view)
-        self.output, self.missing = None, ()
-        content, failure = self._content(notes)
-        # What was read before an interruption is not all there is to read: do not stop following the rest.
-        complete = not notes.missing and failure is None
-        self.read = frozenset(notes.dependencies) | (frozenset() if complete else self._complete)
-        if notes.missing:
-            self.missing = tuple(dict.fromkeys(notes.missing))
-        elif failure is not None:
-            # Not chained: the texts of what templates raise can hold secrets.
-            raise TemplateError(failure)
-        else:
-            self._complete = self.read
-            self.output = self._file(content, secret=notes.secret)
+        self.output = None
+        self.output = self._execute(functions, view, self._file)
 
-    def _content(self, notes: Notes) -> tuple[bytes, str | None]:
-        """Return the output, or the words for what went wrong."""
-        try:
-            return _joined(self.template).encode(), None
-        except Exception as error:  # noqa: BLE001 - a template can raise anything
-            # With data missing the placeholder may be the cause, and the output is thrown away anyhow.
-            return b"", "" if notes.missing else self.explanation(error)
-
-    def explanation(self, error: Exception) -> str:
-        """Return place, words and expression for what the execution raised."""
-        if isinstance(error, TemplateSyntaxError):
-            label = self.library.text(error.name).label if error.name else self.template.label
-            return f"{label}:{error.lineno}: {syntax_message(error)}"
-        template, line = self.template, 0
-        for namespace, code_line in frames_of(error.__traceback__):
-            found = namespace.get(TEMPLATE_GLOBAL)
-            if isinstance(found, PlacedTemplate):
-                template, line = found, found.line_of(code_line)
-        if not line:
-            return f"{self.template.label}: {explain(error)}"
-        name = error.name if isinstance(error, UndefinedNameError) else None
-        source = self.library.text(template.name or "").source
-        expression = excerpt(self.environment, source, line, name=name)
-        return f"{template.label}:{line}: {explain(error, expression=expression)}"
-
-    def _file(self, content: bytes, *, secret: bool) -> RenderedFile:
-        options = self.options
+    def _file(self, notes: Notes) -> RenderedFile:
+        options = self._options
+        variables = {} if self.item is None else {"item": self.item.value}
+        content = self.main.text(variables).encode()
+        destination = self._destination(variables, notes)
         return RenderedFile(
-            options.destination,
+            destination,
             content,
             mode=options.mode,
             user=options.user,
             group=options.group,
             format=options.format,
-            secret=secret,
+            secret=notes.secret or (self.item is not None and self.item.secret),
         )
 
-
-def _joined(template: Template) -> str:
-    """Run a template without Jinja's own error handling, whose rewritten tracebacks are not needed."""
-    parts, size = [], 0
-    for part in template.root_render_func(template.new_context()):
-        size += len(part)
-        if size > MOST_CHARACTERS:
-            message = f"the output is longer than {MOST_CHARACTERS} characters"
+    def _destination(self, variables: dict[str, object], notes: Notes) -> str:
+        written = self._options.destination
+        if self._placing is None or self.item is None:
+            return written
+        destination = self._placing.text(variables)
+        if notes.missing:
+            return destination  # made of placeholders, and thrown away
+        fault = find_fault(destination)
+        if not fault and destination.startswith("/") != written.startswith("/"):
+            # Else data would decide whether a file lies in the bundle's directory or anywhere.
+            fault = "only the config can say that it is absolute, with a / as its first character"
+        if not fault and any(part.startswith("..") for part in destination.split("/")):
+            # Also in a folder elsewhere, which may be a way to a bundle's directory.
+            fault = "names that begin with .. are confcar's own"
+        if not fault and _CONTROL.search(destination):
+            fault = "it holds control characters"
+        if fault:
+            message = f"the destination {destination!r} of item {self.item.title} is refused: {fault}"
             raise TemplateFault(message)
-        parts.append(part)
-    return "".join(parts)
+        return destination

@@ -1,4 +1,4 @@
-"""What template functions give: secrets by field, folders by path, entries of a folder.
+"""What template functions give: secrets and instances by field, folders by path, entries of a folder.
 
 Immutable views of what the store holds. None of them shows its values in `repr`, and none can be written into a file as
 a whole: a file that holds the text of a Python object is a mistake that should be seen at once.
@@ -6,7 +6,7 @@ a whole: a file that holds the text of a Python object is a mistake that should 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from confcar.rendering.faults import TemplateFault
@@ -43,7 +43,7 @@ _AS_A_WHOLE = "a mapping or an entry cannot be written as a whole; name one of i
 
 
 class Fields(_View, Mapping[str, object]):
-    """The fields of a secret; `secret('x').items` is the field of that name, in nested ones too."""
+    """The fields of a secret or of an item of a list; `x.items` is the field of that name, in nested ones too."""
 
     __slots__ = ("_values",)
 
@@ -60,12 +60,15 @@ class Fields(_View, Mapping[str, object]):
         return len(self._values)
 
 
+def views_of(values: Iterable[object]) -> list[object]:
+    """Return what a template may have of a list: names as they are, mappings by their fields."""
+    return [_wrapped(value) for value in values]
+
+
 def _wrapped(value: object) -> object:
     if isinstance(value, Mapping):
         return Fields(value)
-    if isinstance(value, list | tuple):
-        return [_wrapped(item) for item in value]
-    return value
+    return views_of(value) if isinstance(value, list | tuple) else value
 
 
 class Tree(_View, Mapping[str, object]):
@@ -86,12 +89,16 @@ class Tree(_View, Mapping[str, object]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies below as entries, whose values are decoded when they are asked for."""
+        return (Entry(self._prefix, path, value) for path, value in self._values.items())
+
 
 class Entry(_View):
-    """A direct child of a prefix.
+    """What lies below a prefix: a direct child, or of a tree anything.
 
     Attributes:
-        key: Its name below the prefix.
+        key: Its name below the prefix; of an entry of a tree, its path there.
         path: Its full path, which `key` takes.
     """
 
@@ -106,6 +113,11 @@ class Entry(_View):
     def value(self) -> str:
         """Its text, decoded when it is asked for."""
         return text_of(self._value, self.path)
+
+
+def mark_of(entry: Entry) -> str:
+    """Return a text that is equal for entries of equal path and value, whether that can be decoded or not."""
+    return repr((entry.path, entry._value))  # noqa: SLF001 - of the class above
 
 
 def join_path(prefix: str, path: str) -> str:

@@ -1,24 +1,38 @@
-"""The Consul source: KV by blocking queries, by the book.
+"""The Consul source: KV and catalogue by blocking queries, by the book.
 
-An index is only ever used to block, and never 0; one that goes back starts over, and so does every failure. An answer
-that says nothing new is not asked for again at once: a key that is not there wakes its query at every write anywhere.
-What a listing does not show is absent only where ACLs cannot have hidden it. Transport, token and errors are
-`clients.consul`'s; which query answers what is `consul_plan`'s.
+An index is only ever used to block, and never 0; one that goes back is made sure of by the leader and starts over, and
+so does every failure. An answer that says nothing new is not asked for again at once: a key that is not there wakes its
+query at every write anywhere. What a listing does not show is absent only where ACLs cannot have hidden it, and gone
+only where `consul_guard` believes it. Transport, token and errors are `clients.consul`'s; which query answers what is
+`consul_plan`'s and `consul_catalog`'s.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from confcar.clients.consul import Answer, ConsulClient
+from confcar.clients.consul import ConsulClient
+from confcar.clients.consul_answer import Answer
+from confcar.clients.consul_catalog import Subject
 from confcar.config.sources import ConsulOptions
-from confcar.errors import SourceDeniedError
+from confcar.errors import SourceDeniedError, SourceUnavailableError
+from confcar.log import fields
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.status import Status
 from confcar.watchers.base import Query
+from confcar.watchers.consul_catalog import (
+    CATALOG_KINDS,
+    UNWATCHED_SECONDS,
+    datacenter_of,
+    listing_of,
+    plan_catalog,
+    subject_of,
+)
+from confcar.watchers.consul_guard import EmptyGuard, is_nothing
 from confcar.watchers.consul_plan import FolderQuery, KeyQuery, RefusedQuery, path_fault, plan_queries, reading_of
 
 # Each is a thread, and Consul closes what is above 200 from one address.
@@ -32,6 +46,9 @@ _MOST_POLLS_PER_SECOND = 100
 # Policies change without waking a query.
 _DENIED_AGAIN_SECONDS = 5.0
 _REFUSED_AGAIN_SECONDS = 3600.0
+# A blocking query that says nothing new before this part of its wait is over did not wait for it.
+_EARLY = 0.5
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,14 @@ class _Seen:
     settled_at: float = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A query of the store in another datacenter than the source's."""
+
+    query: Query
+    datacenter: str
+
+
 class ConsulWatcher:
     """Follows one Consul. See `Watcher` for the members.
 
@@ -64,7 +89,7 @@ class ConsulWatcher:
         ConfigError: The address is no URL.
     """
 
-    kinds: frozenset[Kind] = frozenset({"key", "ls", "tree"})
+    kinds: frozenset[Kind] = CATALOG_KINDS | {"key", "ls", "tree"}
 
     def __init__(
         self, name: str, options: ConsulOptions, *, status: Status, clock: Callable[[], float] = time.monotonic
@@ -80,10 +105,18 @@ class ConsulWatcher:
             on_request=partial(status.count, "source_requests_total", name),
             on_connections=lambda count: status.update_source(name, connections=count),
         )
+        self._status = status
+        self._guard = EmptyGuard(is_on=options.empty_guard, on_trouble=self._note_trouble)
 
     def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
-        """Return one query per key and folder; what lies inside a followed folder is the folder's."""
-        queries = plan_queries(wanted)
+        """Return one query per key, folder and list; what lies inside a followed folder is the folder's."""
+        listed = frozenset(each for each in wanted if each.kind in CATALOG_KINDS)
+        queries = plan_catalog(listed)
+        for datacenter in {datacenter_of(each) for each in wanted - listed}:
+            stored = frozenset(each for each in wanted - listed if datacenter_of(each) == datacenter)
+            for query, share in plan_queries(stored).items():
+                queries[_Placed(query, datacenter) if datacenter else query] = share
+        self._guard.plan(queries)
         polled = max(0, len(queries) - self.max_blocking)
         self._poll_seconds = max(_POLL_SECONDS, polled / _MOST_POLLS_PER_SECOND)
         return queries
@@ -100,52 +133,94 @@ class ConsulWatcher:
             SourceDeniedError: The token may read nothing of it, is unknown, or its file cannot be read.
             SourceDataError: Consul refuses the request for another reason, or redirects.
         """
-        if isinstance(query, RefusedQuery):
+        try:
+            return self._fetch(query, dependencies, after, wait_seconds)
+        except SourceUnavailableError:
+            self._guard.cut_off(query)
+            raise
+
+    def _fetch(
+        self, query: Query, dependencies: frozenset[Dependency], after: Version | None, wait_seconds: float
+    ) -> Snapshot:
+        if isinstance(_unplaced(query), RefusedQuery):
             faults = {each: fault for each in dependencies if (fault := path_fault(each)) is not None}
             return Snapshot(query, {}, _REFUSED_AGAIN_SECONDS, faults)
-        assert isinstance(query, (KeyQuery, FolderQuery))
         seen = after if isinstance(after, _Seen) else None
+        started = self._clock()
         try:
             answer = self._ask(query, seen, wait_seconds)
+            is_early = self._clock() - started < wait_seconds * _EARLY
+            if is_early and seen is not None and 0 < seen.index == answer.index:
+                # A server that has restored a snapshot, or is about to end, lets its queries go with what they knew. On
+                # the old index it would block on, whatever is written, until the new one has come that far.
+                answer = self._ask(query, None, 0.0)
         except SourceDeniedError as error:
             return self._read_singly(dependencies, error)
-        if seen is not None and answer.index < seen.index:
-            # The server was restored or replaced: its index is another count, on which nothing may be built.
-            seen, answer = None, self._ask(query, None, 0.0)
-        return self._snapshot(dependencies, answer, seen, is_polled=wait_seconds <= 0)
+        if self._guard.went_back(query, _comparable_index(answer)):
+            # It came from a server that is behind; or Consul was restored or replaced, and its index is another count,
+            # on which nothing may be built. The leader knows.
+            seen, answer = None, self._ask(query, None, 0.0, exact=True)
+        return self._snapshot(query, dependencies, answer, seen, is_polled=wait_seconds <= 0)
 
     def close(self) -> None:
         """End every fetch under way at once, and hold no connection any more."""
         self._client.close()
 
-    def _ask(self, query: KeyQuery | FolderQuery, seen: _Seen | None, wait_seconds: float) -> Answer:
-        read = self._client.read_key if isinstance(query, KeyQuery) else self._client.read_folder
-        if seen is None:
-            return read(query.path)
-        wait = wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS)
-        return read(query.path, after=seen.index, wait_seconds=wait)
+    def look(self, query: Query, dependencies: frozenset[Dependency]) -> tuple[int, bool]:
+        """See `Witness`."""
+        answer = self._ask(query, None, 0.0, exact=True)
+        return answer.index, not all(is_nothing(_reading_of(each, answer)) for each in dependencies)
+
+    def is_known(self, dependency: Dependency) -> bool:
+        """See `Witness`."""
+        if dependency.kind != "service":
+            return False
+        return bool(self._client.read_catalog(subject_of(dependency).widest, exact=True).items)
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        self._status.source_in_trouble(self.name, trouble)
+        if trouble is None:
+            _log.info("source has its data again", extra=fields(source=self.name))
+        else:
+            _log.warning("source lost its data, last data kept", extra=fields(source=self.name, error=trouble))
+
+    def _ask(self, query: Query, seen: _Seen | None, wait_seconds: float, *, exact: bool = False) -> Answer:
+        after, wait = 0, 0.0
+        if seen is not None:
+            after, wait = seen.index, wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS)
+        if isinstance(query, Subject):
+            return self._client.read_catalog(query, after=after, wait_seconds=wait, exact=exact)
+        datacenter = query.datacenter if isinstance(query, _Placed) else None
+        stored = _unplaced(query)
+        assert isinstance(stored, (KeyQuery, FolderQuery))
+        read = self._client.read_key if isinstance(stored, KeyQuery) else self._client.read_folder
+        return read(stored.path, after=after, wait_seconds=wait, datacenter=datacenter, exact=exact)
 
     def _snapshot(
-        self, dependencies: frozenset[Dependency], answer: Answer, seen: _Seen | None, *, is_polled: bool
+        self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: _Seen | None, *, is_polled: bool
     ) -> Snapshot:
-        now, content = self._clock(), hash(frozenset(answer.entries.items()))
+        now, content = self._clock(), answer.fingerprint
         rest = 0.0
         if seen is not None and content == seen.content:
             rest = max(0.0, seen.settled_at + _LEAST_SECONDS_BETWEEN_SAME_ANSWERS - now)
-        again = max(rest, self._poll_seconds) if is_polled or answer.index == 0 else rest or None
+        again = max(rest, self._pause_after(query)) if is_polled or answer.index == 0 else rest or None
         if seen is not None and seen.is_complete and (answer.index, content) == (seen.index, seen.content):
             return Snapshot(_Seen(answer.index, content, is_complete=True, settled_at=now + rest), {}, again)
         readings, failures = self._readings(dependencies, answer)
+        held = self._guard.judge(query, _comparable_index(answer), readings, self)
+        readings = {each: reading for each, reading in readings.items() if each not in held}
+        failures |= held
         version = _Seen(answer.index, content, is_complete=not failures, settled_at=now + rest)
         return Snapshot(version, readings, again, failures)
 
     def _readings(
         self, dependencies: frozenset[Dependency], answer: Answer
     ) -> tuple[dict[Dependency, Reading], dict[Dependency, Exception]]:
-        readings = {each: reading_of(each, answer.entries) for each in dependencies}
+        readings = {each: _reading_of(each, answer) for each in dependencies}
         failures: dict[Dependency, Exception] = {}
         if answer.may_hide:
-            for each in [each for each, reading in readings.items() if _is_nothing(reading)]:
+            stored = (each for each in dependencies if each.kind not in CATALOG_KINDS)
+            for each in [each for each in stored if is_nothing(readings[each])]:
                 try:
                     readings[each] = self._confirm(each, readings[each])
                 except SourceDeniedError as error:
@@ -156,10 +231,19 @@ class ConsulWatcher:
     def _confirm(self, dependency: Dependency, reading: Reading) -> Reading:
         """Ask for the one key: that is refused where a listing is only shortened."""
         if dependency.kind == "key":
-            return reading_of(dependency, self._client.read_key(dependency.path).entries)
+            return self._read_key(dependency)
         # Any name shows whether the whole store may be read; a folder's own is as good as any inside it.
-        self._client.read_key(f"{dependency.path}/" if dependency.path else self.name)
+        name = f"{dependency.path}/" if dependency.path else self.name
+        self._client.read_key(name, datacenter=datacenter_of(dependency))
         return reading
+
+    def _read_key(self, dependency: Dependency) -> Reading:
+        answer = self._client.read_key(dependency.path, datacenter=datacenter_of(dependency))
+        return reading_of(dependency, answer.entries)
+
+    def _pause_after(self, query: Query) -> float:
+        is_unwatched = isinstance(query, Subject) and query.kind == "datacenters"
+        return max(self._poll_seconds, UNWATCHED_SECONDS if is_unwatched else 0.0)
 
     def _read_singly(self, dependencies: frozenset[Dependency], error: SourceDeniedError) -> Snapshot:
         """Answer the keys that share a folder's query although the folder itself may not be listed."""
@@ -168,7 +252,7 @@ class ConsulWatcher:
         for each in sorted(dependencies):
             if each.kind == "key" and len(dependencies) > 1:
                 try:
-                    readings[each] = reading_of(each, self._client.read_key(each.path).entries)
+                    readings[each] = self._read_key(each)
                     del failures[each]
                 except SourceDeniedError as own:
                     failures[each] = own
@@ -177,5 +261,15 @@ class ConsulWatcher:
         return Snapshot(None, readings, _DENIED_AGAIN_SECONDS, failures)
 
 
-def _is_nothing(reading: Reading) -> bool:
-    return reading.value is None or reading.value == {}
+def _unplaced(query: Query) -> Query:
+    return query.query if isinstance(query, _Placed) else query
+
+
+def _comparable_index(answer: Answer) -> int:
+    return 0 if answer.is_streamed else answer.index
+
+
+def _reading_of(dependency: Dependency, answer: Answer) -> Reading:
+    if dependency.kind in CATALOG_KINDS:
+        return listing_of(dependency, answer.items)
+    return reading_of(dependency, answer.entries)

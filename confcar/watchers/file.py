@@ -114,6 +114,10 @@ class ConfigFolderWatcher:
         found = disk.resolve(path, shown=path)
         if found is None:
             return ABSENT
+        root = disk.resolve(self._folder, shown=self._folder)
+        if root is None or not f"{found.path}/".startswith(root.path.rstrip("/") + "/"):
+            # As for includes: whoever may write in the folder is not to hand out what only confcar may read.
+            raise SourceDataError(f"{dependency.path} is a link that leads out of the config's folder")
         file = disk.read(found) if found.kind == "file" else None
         return Reading(None, "it is no regular file") if file is None else Reading(file.content)
 

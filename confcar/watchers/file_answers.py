@@ -27,6 +27,8 @@ def answer(dependency: Dependency, find: Find) -> Reading:
     Raises:
         SourceError: It cannot be read, or is not what the function reads; see `Folder`.
     """
+    if any(name == "dc" for name, _ in dependency.params):
+        raise SourceDataError(f"{dependency.path}: a file source has no datacenters; leave out dc=")
     try:
         return _ANSWERS[dependency.kind](dependency, find)
     except RecursionError:

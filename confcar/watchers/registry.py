@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from confcar.config.sources import SourceOptions
+from confcar.handover.handover import Handover
 from confcar.status import Status
 from confcar.watchers.base import Watcher
 
@@ -16,7 +17,12 @@ WATCHERS = {
 }
 
 
-def create_watcher(name: str, options: SourceOptions, *, status: Status) -> Watcher:
+# Sources with logins and leases, which an earlier process may have left.
+_TAKING_OVER = frozenset({"vault"})
+
+
+def create_watcher(name: str, options: SourceOptions, *, status: Status, handover: Handover) -> Watcher:
     """Return the watcher of a configured source. Connects to nothing yet."""
     module, _, attribute = WATCHERS[options.type].partition(":")
-    return cast("Watcher", getattr(import_module(module), attribute)(name, options, status=status))
+    more = {"handover": handover} if options.type in _TAKING_OVER else {}
+    return cast("Watcher", getattr(import_module(module), attribute)(name, options, status=status, **more))

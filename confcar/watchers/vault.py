@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from confcar.clients.vault import VaultClient
 from confcar.config.sources import VaultOptions
 from confcar.errors import SourceDeniedError
+from confcar.handover.handover import Handover
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.status import Status
 from confcar.watchers.base import Query
 from confcar.watchers.vault_auth import create_login
+from confcar.watchers.vault_handover import HandedLogin, key_of
 from confcar.watchers.vault_keeper import TokenKeeper
 from confcar.watchers.vault_kv import SecretReader
 from confcar.watchers.vault_mounts import Mounts
@@ -29,6 +31,8 @@ MAX_POLLING = 4
 # Never later than `refresh` says, and a fleet that started together drifts apart.
 _REFRESH_SHARES = (0.85, 0.95)
 _JOIN_SECONDS = 2.0
+# For the last request of all: an end within a second is promised.
+_REVOKE_SECONDS = 0.5
 
 
 class VaultWatcher:
@@ -38,6 +42,7 @@ class VaultWatcher:
         name: The source's name in the config.
         options: As configured, with the defaults from the environment filled in.
         status: Where requests are counted and the token's remaining life is shown.
+        handover: What an earlier process left, and what this one is; None for nothing, and `run`.
         clock: Monotonic seconds.
         jitter: Spreads reads and renewals.
 
@@ -55,6 +60,7 @@ class VaultWatcher:
         options: VaultOptions,
         *,
         status: Status,
+        handover: Handover | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
     ) -> None:
@@ -68,9 +74,20 @@ class VaultWatcher:
             max_connections=MAX_POLLING + 1,  # the keeper's is never in the queue behind the reads
             on_request=lambda code: status.count("source_requests_total", name, code),
             on_connections=lambda count: status.update_source(name, connections=count),
+            clock=clock,
         )
+        self._handover = handover or Handover(None, life="run")
+        self._key = key_of(name, options)
+        self._revokes = options.revoke_on_exit
+        login = create_login(options, is_preview=self._handover.life == "preview")
         self._keeper = TokenKeeper(
-            name, self._client, login=create_login(options), status=status, clock=clock, jitter=self._jitter
+            name,
+            self._client,
+            login=HandedLogin(login, handover=self._handover, key=self._key),
+            status=status,
+            check_seconds=options.token_check_seconds,
+            clock=clock,
+            jitter=self._jitter,
         )
         mounts = Mounts(self._client, namespace=options.namespace, kv_versions=options.kv_versions)
         self._reader = SecretReader(self._client, mounts)
@@ -100,11 +117,17 @@ class VaultWatcher:
         return Snapshot(version, {} if version == after else readings, again_in_seconds=again)
 
     def close(self) -> None:
-        """End every fetch and the keeping of the token at once. The token lives on until its time is over."""
+        """End every fetch and the keeping of the token at once.
+
+        The token lives on until its time is over, unless `revoke_on_exit` is set and the process ends; then this blocks
+        for a moment.
+        """
         with self._lock:
-            self._is_closed = True
+            is_first, self._is_closed = not self._is_closed, True
             thread = self._thread
         self._keeper.close()
+        if is_first and self._revokes and not self._handover.is_going_on:
+            self._revoke()
         self._client.close()
         if thread is not None:
             thread.join(_JOIN_SECONDS)
@@ -114,6 +137,15 @@ class VaultWatcher:
             if self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(target=self._keeper.run, name=f"confcar-{self.name}-token", daemon=True)
                 self._thread.start()
+
+    def _revoke(self) -> None:
+        """Revoke what is this process's own: not what `once` made for the files, nor what a preview has borrowed."""
+        life = self._handover.life
+        held = self._handover.take(self._key) if life == "run" else None
+        left = held.token.value if held is not None and held.token is not None else ""
+        is_own = life == "run" or (life == "preview" and not self._keeper.has_borrowed)
+        if is_own and self._keeper.revoke(limit_seconds=_REVOKE_SECONDS, left=left):
+            self._handover.remove(self._key)
 
     def _read(self, dependency: Dependency) -> Reading:
         """Read with the token there is; where it turns out to be dead, once more with a new one."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from confcar.clients.vault import VaultClient
 from confcar.log import fields
-from confcar.watchers.vault_auth import look_up
+from confcar.watchers.vault_login import look_up
 from confcar.watchers.vault_token import Token
 
 # How old a token must be before it is replaced on suspicion alone.
@@ -33,6 +33,11 @@ class TokenProof:
         self._value = ""
         self._alive_at = -math.inf
         self._lookup_is_denied = False
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether asking tells nothing, since even a new token may not look itself up."""
+        return self._lookup_is_denied
 
     def is_alive(self, token: Token, *, born_at: float, refused_at: float) -> bool:
         """Whether a token that was refused something still lives; at most one request.

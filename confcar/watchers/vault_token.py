@@ -34,6 +34,7 @@ class Token:
         is_renewable: Whether renewing it is worth a try.
         full_seconds: What to ask for at a renewal.
         uses: How many requests it may make; 0 for any number.
+        is_handed: Whether it was taken over from an earlier process.
     """
 
     value: str = field(repr=False)
@@ -41,6 +42,7 @@ class Token:
     is_renewable: bool
     full_seconds: float
     uses: int = 0
+    is_handed: bool = False
 
     def renewed(self, answer: VaultAnswer, *, can_replace: bool) -> Token:
         """Return the token as a renewal left it; one that has met its max ttl and can be replaced is renewed no more.

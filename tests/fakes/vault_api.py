@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -42,6 +43,7 @@ class VaultApi:
         denied: API paths that no policy allows.
         is_sealed: Whether everything is answered by 503.
         auth: What a login gives, and a renewal; `client_token` is counted up for each login.
+        credentials: The body of a login that works, by its API path.
         logins: How many logins worked.
         asked: All requests in order.
     """
@@ -54,6 +56,9 @@ class VaultApi:
     is_sealed: bool = False
     auth: dict[str, object] = field(
         default_factory=lambda: {"lease_duration": 100, "renewable": True, "token_type": "service", "num_uses": 0}
+    )
+    credentials: dict[str, object] = field(
+        default_factory=lambda: {"auth/approle/login": {"role_id": ROLE_ID, "secret_id": SECRET_ID}}
     )
     logins: int = 0
     asked: list[Asked] = field(default_factory=list)
@@ -98,7 +103,7 @@ class VaultApi:
                 return scripted.pop(0)
             if self.is_sealed:
                 return 503, {"errors": ["Vault is sealed"]}, {}
-            if asked.path.endswith("/login"):
+            if "/login" in asked.path:
                 return self._login(asked)
             token = asked.headers.get("x-vault-token", "")
             if token not in self.tokens or asked.path in self.denied:
@@ -106,7 +111,7 @@ class VaultApi:
             return self._known(asked, token)
 
     def _login(self, asked: Asked) -> _Answer:
-        if asked.body != {"role_id": ROLE_ID, "secret_id": SECRET_ID}:
+        if asked.path not in self.credentials or asked.body != self.credentials[asked.path]:
             return 400, {"errors": ["invalid role or secret ID"]}, {}
         self.logins += 1
         value = f"login-token-{self.logins}"
@@ -116,6 +121,9 @@ class VaultApi:
     def _known(self, asked: Asked, token: str) -> _Answer:
         if asked.path == "auth/token/lookup-self":
             return 200, {"data": {"id": token, **self.tokens[token]}}, {}
+        if asked.path == "auth/token/revoke-self":
+            del self.tokens[token]
+            return 204, None, {}
         if asked.path == "auth/token/renew-self":
             return 200, {"auth": {"client_token": token, **self.auth}}, {}
         if asked.path.startswith("sys/internal/ui/mounts/"):
@@ -163,6 +171,7 @@ def _handler_for(api: VaultApi) -> type[BaseHTTPRequestHandler]:
             asked = Asked(self.command, path, dict(parse_qsl(url.query)), headers, json.loads(raw) if raw else None)
             status, body, more = api.answer(asked)
             data = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+            data = b"" if status == HTTPStatus.NO_CONTENT else data
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **more}.items():
                 self.send_header(name, value)

@@ -15,8 +15,8 @@ from confcar.watchers.consul import ConsulWatcher
 from confcar.watchers.follow import Follower
 
 
-def want(kind: Kind, path: str) -> Dependency:
-    return Dependency("consul", kind, path)
+def want(kind: Kind, path: str = "", **params: str) -> Dependency:
+    return Dependency("consul", kind, path, tuple(sorted(params.items())))
 
 
 @contextmanager

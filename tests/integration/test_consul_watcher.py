@@ -137,7 +137,7 @@ def test_a_server_that_comes_back_empty_is_followed_from_its_own_index(consul_pr
     with ConsulServer(tmp_path / "consul", consul_program) as forgetful:
         for number in range(30):
             forgetful.put("app/a", str(number))
-        with following(forgetful.address, key, none) as followed:
+        with following(forgetful.address, key, none, empty_guard=False) as followed:
             wait_until(lambda: followed.value(key) == b"29")
             forgetful.kill()
             forgetful.start()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.servers.api import Answer, request
+from tests.servers.api import DEADLINE_SECONDS, Answer, request
 from tests.servers.process import Server, unused_ports
 
 _TXN_OPERATIONS = 64  # the most that one transaction takes
@@ -67,11 +67,24 @@ class ConsulServer(Server):
         """Return whether there is a leader that serves consistent reads."""
         return self.call("GET", "/v1/kv/ready?consistent").status in {200, 404}
 
-    def call(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Answer:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> Answer:
         """Return the answer of an API call with the management token, or with *token*."""
         token = self.token if token is None else token
         headers = {"X-Consul-Token": token} if token else {}
-        return request(method, self.address + path, body=body, headers=headers)
+        return request(method, self.address + path, body=body, headers=headers, timeout_seconds=timeout_seconds)
+
+    @property
+    def wan_address(self) -> str:
+        """Where servers of other datacenters join it."""
+        return f"127.0.0.1:{self._ports['serf_wan']}"
 
     def put(self, key: str, value: str | bytes) -> None:
         """Write one key."""
@@ -96,6 +109,24 @@ class ConsulServer(Server):
         operations = [_set_operation(key, value) for key, value in values.items()]
         for start in range(0, len(operations), _TXN_OPERATIONS):
             self.txn(operations[start : start + _TXN_OPERATIONS])
+
+    def register(self, node: str, service: str, *, status: str = "passing", **fields: object) -> None:
+        """Put an instance on a node of its own name into the catalogue, or replace it.
+
+        Args:
+            node: The node's name; its address is 10.0.0.1.
+            service: The service's name, and the instance's id unless *fields* has `ID`.
+            status: Of the instance's only check.
+            fields: More of the instance by Consul's own names: `ID`, `Address`, `Port`, `Tags`, `Meta`.
+        """
+        instance = {"ID": service, "Service": service, **fields}
+        check = {"CheckID": f"check-{instance['ID']}", "Name": "test", "Status": status, "ServiceID": instance["ID"]}
+        body = {"Node": node, "Address": "10.0.0.1", "SkipNodeUpdate": True, "Service": instance, "Check": check}
+        self.call("PUT", "/v1/catalog/register", body).expect(200)
+
+    def deregister(self, node: str) -> None:
+        """Take a node and all its instances out of the catalogue."""
+        self.call("PUT", "/v1/catalog/deregister", {"Node": node}).expect(200)
 
     def create_token(self, rules: str) -> str:
         """Return a new token with just these rules (HCL or JSON); needs `acl=True`."""

@@ -29,8 +29,8 @@ class Harness(Protocol):
         """Hold nothing at *path* any more."""
         ...
 
-    def text(self, reading: Reading) -> str:
-        """Return what `set` wrote, from what the watcher read of it."""
+    def text(self, reading: Reading) -> str | None:
+        """Return what `set` wrote, from what the watcher read of it; None for a list that holds nothing."""
         ...
 
     def take_away(self) -> None:

@@ -1,10 +1,11 @@
-"""The Consul source: a key of its own, on the server in this process and on a real one with ACLs."""
+"""The Consul source: a key or a service of its own, on the server in this process and on a real one with ACLs."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class _KeyHarness:
     def dependency(self, path: str) -> Dependency:
         return Dependency("consul", "key", self.prefix + path)
 
-    def text(self, reading: Reading) -> str:
+    def text(self, reading: Reading) -> str | None:
         assert isinstance(reading.value, bytes)
         return reading.value.decode()
 
@@ -92,6 +93,32 @@ class RealHarness(_KeyHarness):
         self._token_file.write_text(self._token)
 
 
+class ServiceHarness(RealHarness):
+    """Services on a real one; a value is in the meta data of the only instance."""
+
+    def __init__(self, server: ConsulServer, proxy: FaultProxy, token_file: Path) -> None:
+        super().__init__(server, proxy, token_file)
+        self.prefix = self.prefix.replace("/", "-")
+        rules = f'service_prefix "{self.prefix}" {{ policy = "read" }} node_prefix "" {{ policy = "read" }}'
+        self._token = server.create_token(rules)
+        self.allow()
+
+    def dependency(self, path: str) -> Dependency:
+        return Dependency("consul", "service", self.prefix + path)
+
+    def set(self, **values: str) -> None:
+        for path, text in values.items():
+            self._server.register(self.prefix + path, self.prefix + path, Meta={"text": text})
+
+    def remove(self, path: str) -> None:
+        self._server.deregister(self.prefix + path)
+
+    def text(self, reading: Reading) -> str | None:
+        assert isinstance(reading.value, tuple)
+        found = [str(each["meta"]["text"]) for each in reading.value if isinstance(each, dict)]
+        return found[0] if found else None
+
+
 @contextmanager
 def _on_the_fake(_: pytest.FixtureRequest) -> Iterator[FakeHarness]:
     with FakeConsul() as server:
@@ -103,19 +130,22 @@ def _on_the_fake(_: pytest.FixtureRequest) -> Iterator[FakeHarness]:
 
 
 @contextmanager
-def _on_a_real_one(request: pytest.FixtureRequest) -> Iterator[RealHarness]:
+def _on_a_real_one(request: pytest.FixtureRequest, kind: type[RealHarness] = RealHarness) -> Iterator[RealHarness]:
     server: ConsulServer = request.getfixturevalue("consul_acl")
     folder: Path = request.getfixturevalue("tmp_path")
     with FaultProxy(server.port) as proxy:
-        harness = RealHarness(server, proxy, folder / "token")
+        harness = kind(server, proxy, folder / "token")
         try:
             yield harness
         finally:
             harness.watcher.close()
             server.delete(harness.prefix, recurse=True)
+            for path in ("a", "b", "c"):
+                server.deregister(harness.prefix + path)
 
 
 HARNESSES = [
     pytest.param(_on_the_fake, id="consul-fake"),
     pytest.param(_on_a_real_one, id="consul-real", marks=pytest.mark.servers),
+    pytest.param(partial(_on_a_real_one, kind=ServiceHarness), id="consul-service-real", marks=pytest.mark.servers),
 ]

@@ -178,7 +178,7 @@ INDEX = "X-Consul-Index: 5\r\n"
 def test_what_is_not_consuls_answer_is_an_error_without_its_content(fault: bytes) -> None:
     error = _refused(fault)
     assert isinstance(error, SourceUnavailableError)
-    assert "is not Consul's KV API" in str(error)
+    assert "is not Consul's API" in str(error)
     assert VALUE not in str(error)
     assert error.__cause__ is None
     assert error.__context__ is None or error.__suppress_context__

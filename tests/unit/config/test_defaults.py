@@ -37,6 +37,7 @@ def test_bundle_defaults(bench: Workbench) -> None:
 def test_template_defaults(bench: Workbench) -> None:
     template = bench.load(BUNDLE).settings.bundles["web"].templates[0]
     assert template.model_dump(exclude={"content", "destination"}) == {
+        "for_each": None,
         "source": None,
         "mode": 0o640,
         "user": None,
@@ -74,6 +75,9 @@ def test_source_defaults(bench: Workbench) -> None:
         "tls": None,
         "auth": {"method": "token"},
         "refresh_seconds": 30.0,
+        "token_check_seconds": 4.0,
+        "revoke_on_exit": False,
+        "proxy": None,
         "kv_versions": {},
         "max_requests_per_second": 50.0,
     }
@@ -85,6 +89,8 @@ def test_source_defaults(bench: Workbench) -> None:
         "namespace": None,
         "partition": None,
         "consistency": "default",
+        "max_stale_seconds": 10.0,
+        "empty_guard": True,
         "max_connections": 32,
         "tls": None,
     }
@@ -98,6 +104,7 @@ def test_top_level_defaults(bench: Workbench) -> None:
     assert config.settings.model_dump(exclude={"bundles"}) == {
         "sources": {},
         "admin": {"listen": "127.0.0.1:9797"},
+        "handover": None,
         "log": {"level": "info", "format": "auto"},
         "pid_file": None,
     }

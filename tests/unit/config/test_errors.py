@@ -121,7 +121,8 @@ def test_token_in_the_file_is_refused_and_not_shown(bench: Workbench, kind: str,
 
 def test_faulty_source_is_not_said_to_lack_a_login_as_well(bench: Workbench) -> None:
     found = bench.problems("sources:\n  v: {type: vault, auth: {method: approl}}\n" + BUNDLE)
-    assert found == ["c.yaml:2:20: sources.v.auth: method must be one of token, token_file, approle"]
+    methods = "token, token_file, approle, kubernetes, jwt, userpass, ldap, cert"
+    assert found == [f"c.yaml:2:20: sources.v.auth: method must be one of {methods}"]
 
 
 def test_config_without_bundles_is_refused(bench: Workbench) -> None:

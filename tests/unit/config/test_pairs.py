@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from confcar.config.sources import ApproleAuth, TlsOptions
+from confcar.config.sources import TlsOptions
+from confcar.config.vault_auth import ApproleAuth
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from confcar.errors import PublishError
 from confcar.publishing.layout import PublishMode, temporary_name
-from tests.unit.publishing.samples import MODES, file, opened, publish
+from tests.unit.publishing.samples import MODES, file, files, opened, publish, visible
 
 
 def test_folder_that_is_a_link_out_of_the_directory_is_refused(tmp_path: Path) -> None:
@@ -58,17 +58,15 @@ def test_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path, mo
     assert not (tmp_path / "out" / "a").is_symlink()
 
 
-def test_generation_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_generation_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim" / "keep").write_text("theirs")
     publisher = opened(tmp_path / "web")
     (tmp_path / "web" / "..generation-000001").symlink_to(tmp_path / "victim")
-    with pytest.raises(PublishError, match="cannot stage a generation"):
-        publisher.stage([file("a")])
-    publisher.close()
-    publish(opened(tmp_path / "web"), [file("a")])
+    publish(publisher, files(a="1"))
+    assert not (tmp_path / "web" / "..generation-000001").is_symlink()
     assert [path.name for path in (tmp_path / "victim").iterdir()] == ["keep"]
-    assert (tmp_path / "web" / "a").exists()
+    assert visible(tmp_path / "web") == {"a": "1"}
 
 
 def test_store_that_is_a_link_is_refused(tmp_path: Path) -> None:

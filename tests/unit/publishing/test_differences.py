@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,3 +89,27 @@ def test_owner_by_name_and_number_is_the_same(tmp_path: Path, mode: PublishMode)
     publish(publisher, [RenderedFile("a", b"1", user=str(os.getuid()), group=str(os.getgid()))])
     assert publisher.compare([RenderedFile("a", b"1", user=str(os.getuid()))]) == ()
     assert publisher.compare([RenderedFile("a", b"1", user=str(os.getuid() + 1))]) == ("a",)
+
+
+@each_mode
+def test_all_files_may_go_and_come_back(tmp_path: Path, mode: PublishMode) -> None:
+    outside = tmp_path / "outside"
+    some = [*files(a="1", d__b="1"), file(outside)]
+    publisher = opened(tmp_path / "web", mode)
+    publish(publisher, some)
+    assert publish(publisher, []).changed == tuple(sorted(("a", "d/b", str(outside))))
+    assert (visible(tmp_path / "web"), outside.exists(), publisher.compare([])) == ({}, False, ())
+    publisher.close()
+    publisher = opened(tmp_path / "web", mode)
+    assert (publisher.state.current, publisher.compare([])) == (2, ())
+    publish(publisher, some)
+    assert (visible(tmp_path / "web"), outside.exists()) == ({"a": "1", "d/b": "1"}, True)
+
+
+def test_generation_deleted_under_a_running_publisher_is_published_anew(tmp_path: Path) -> None:
+    publisher = opened(tmp_path)
+    publish(publisher, files(a="1", d__b="1"))
+    shutil.rmtree(tmp_path / "..generation-000001")
+    assert publisher.compare(files(a="1", d__b="1")) == ("a", "d/b")
+    assert publish(publisher, files(a="1", d__b="1")).generation == 2
+    assert visible(tmp_path) == {"a": "1", "d/b": "1"}

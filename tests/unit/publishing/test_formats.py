@@ -34,6 +34,7 @@ def _fault(format_: str, content: str | bytes) -> str | None:
         pytest.param("toml", "[a]\nb = 1979-05-27T07:32:00Z\n", id="toml"),
         pytest.param("ini", "top = 1\n[a b]\nk: v\n  more: of it\nlone-key\n; c\n# c\n", id="ini"),
         pytest.param("env", "# c\nexport A=1\nB='two\nlines'\nC=\"x\\\"y\"\nD=it's\nE=\n", id="env"),
+        pytest.param("env", "A='x' # c\nB=\"y\"'z'\nC='p\nq'  \n", id="env-behind-quotes"),
         pytest.param("xml", '<?xml version="1.0"?><!DOCTYPE a SYSTEM "http://nowhere.invalid/x"><a b="c"/>', id="xml"),
         pytest.param("xml", '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>', id="xml-entity-unread"),
         pytest.param("pem", f"text\n{CERTIFICATE}{CERTIFICATE}", id="pem-chain"),
@@ -61,6 +62,8 @@ def test_accepts(format_: str, content: str) -> None:
         pytest.param("ini", "[a]\nthis is prose\n", "f:2:1: not INI: ", id="ini-prose"),
         pytest.param("env", "A=1\nB 2\n", "f:2:1: not an env file: not NAME=value", id="env"),
         pytest.param("env", 'A=1\nB="open\nC=2\n', "f:2:3: not an env file: the quote is not closed", id="env-quote"),
+        pytest.param("env", "A='x' rm\n", "f:1:6: not an env file: text behind the quote", id="env-behind-quote"),
+        pytest.param("env", 'A="x\ny" rm', "f:2:3: not an env file: text behind the quote", id="env-behind-lines"),
         pytest.param("xml", "<a>\n<b></a>", "f:2:6: not XML: mismatched tag", id="xml"),
         pytest.param("xml", "", "f:1:1: not XML: no element found", id="xml-empty"),
         pytest.param("pem", "no block\n", "f:1:1: not PEM: there is no -----BEGIN", id="pem-none"),
@@ -70,6 +73,15 @@ def test_accepts(format_: str, content: str) -> None:
         pytest.param("pem", f"\n{CERTIFICATE[:-30]}", "f:2:1: not PEM: the block does not end", id="pem-open"),
         pytest.param(
             "pem", CERTIFICATE.replace("aGVs", "a?Vs"), "f:2:1: not PEM: the block is not Base64", id="pem-base64"
+        ),
+        pytest.param(
+            "pem",
+            CERTIFICATE.replace("aGVs", "aGVs\naGVs\n?aGVs\n"),
+            "f:4:1: not PEM: the block is not Base64",
+            id="pem-line",
+        ),
+        pytest.param(
+            "pem", CERTIFICATE.replace("bGQ=", "bGQ"), "f:2:1: not PEM: the block is not Base64", id="pem-padding"
         ),
         pytest.param(
             "pem", CERTIFICATE.replace("aGVsbG8gd29ybGQ=\n", ""), "f:1:1: not PEM: the block is empty", id="empty"

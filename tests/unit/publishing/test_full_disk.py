@@ -120,3 +120,49 @@ def test_destination_that_is_a_mount_point_is_refused_with_words(tmp_path: Path)
         assert visible(tmp_path / "web") == {"a": "1"}
     finally:
         _unmount(target)
+
+
+@each_mode
+def test_destination_on_another_file_system_is_placed_there(
+    small_disk: Path, tmp_path: Path, mode: PublishMode
+) -> None:
+    outside = small_disk / "made" / "out"
+    publisher = opened(tmp_path / "web", mode)
+    for text in "12":
+        publish(publisher, [file("a", text), file(outside, text)])
+        assert (visible(tmp_path / "web"), outside.read_text()) == ({"a": text}, text)
+    publish(publisher, files(a="3"))
+    assert not outside.exists()
+    assert leftovers(small_disk) == []
+
+
+@each_mode
+def test_full_other_file_system_keeps_the_whole_set_as_it_was(
+    small_disk: Path, tmp_path: Path, mode: PublishMode
+) -> None:
+    outside = small_disk / "out"
+    publisher = opened(tmp_path / "web", mode)
+    publish(publisher, [file("a", "1"), file(outside, "1")])
+    with pytest.raises(PublishError, match=f"cannot write {outside}: no space left on device; free some space"):
+        publish(publisher, [file("a", "2"), file(outside, "2" * 2_000_000)])
+    assert (visible(tmp_path / "web"), outside.read_text()) == ({"a": "1"}, "1")
+    assert leftovers(small_disk) == []
+    publish(publisher, [file("a", "3"), file(outside, "3")])
+    assert (visible(tmp_path / "web"), outside.read_text()) == ({"a": "3"}, "3")
+
+
+def test_folder_of_a_bundle_may_be_another_file_system_where_files_are_renamed(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    web = small_disk.parent / "web"
+    (web / "sub").mkdir(parents=True)
+    _mount("--bind", str(small_disk), str(web / "sub"))
+    try:
+        publisher = opened(web, "rename")
+        publish(publisher, files(a="1", sub__b="1"))
+        publish(publisher, files(a="2", sub__b="2"))
+        assert (small_disk / "b").read_text() == "2"
+        assert leftovers(tmp_path) == []
+    finally:
+        publisher.close()
+        _unmount(web / "sub")

@@ -67,6 +67,8 @@ def test_readers_see_exactly_the_newest_set(
     "name",
     [
         pytest.param("with space.conf", id="space"),
+        pytest.param(".env", id="dotfile"),
+        pytest.param(".hidden/..too", id="dots-in-a-hidden-folder"),
         pytest.param("größe-设置.conf", id="unicode"),
         pytest.param("a" * 255, id="longest-name"),
         pytest.param("two\nlines", id="newline"),

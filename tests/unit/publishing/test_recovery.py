@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from confcar.errors import PublishError
-from confcar.publishing.layout import PublishMode
+from confcar.publishing.layout import PublishMode, temporary_name
 from tests.unit.publishing.samples import MODES, files, leftovers, opened, publish, visible
 
 each_mode = pytest.mark.parametrize("mode", MODES)
@@ -86,6 +86,41 @@ def test_colliding_leftover_of_the_next_number_is_replaced(tmp_path: Path, mode:
     (store / "..generation-000002" / "junk").mkdir(parents=True)
     publish(publisher, files(a="2"))
     assert [path.name for path in (store / "..generation-000002").iterdir()] == ["a"]
+
+
+def _file(path: Path) -> None:
+    path.write_text("stray")
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/nonexistent/elsewhere")
+
+
+def _folder(path: Path) -> None:
+    (path / "below").mkdir(parents=True)
+
+
+@each_mode
+@pytest.mark.parametrize("make", [_file, _link, _folder])
+@pytest.mark.parametrize("is_restarted", [True, False], ids=["at-a-start", "while-running"])
+@pytest.mark.parametrize(
+    "name",
+    ["..generation-000002", "..generation-000009", "..confcar.json.tmp", "..data.tmp", temporary_name("a")],
+)
+def test_whatever_bears_a_name_of_confcars_own_is_no_obstacle(
+    tmp_path: Path, mode: PublishMode, make: Callable[[Path], None], name: str, *, is_restarted: bool
+) -> None:
+    publisher = opened(tmp_path, mode)
+    publish(publisher, files(a="1"))
+    store = tmp_path if mode == "swap" or not name.startswith(("..gen", "..confcar.json")) else tmp_path / "..confcar"
+    (store / name).unlink(missing_ok=True)
+    make(store / name)
+    if is_restarted:
+        publisher.close()
+        publisher = opened(tmp_path, mode)
+    publish(publisher, files(a="2"))
+    assert visible(tmp_path) == {"a": "2"}
+    assert publisher.compare(files(a="2")) == ()
 
 
 @each_mode

@@ -12,7 +12,7 @@ from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer, Rendering
 from confcar.store import Answer, View
 
-CONSUL_KINDS: frozenset[Kind] = frozenset({"key", "ls", "tree"})
+CONSUL_KINDS: frozenset[Kind] = frozenset({"key", "ls", "tree", "service", "services", "nodes", "datacenters"})
 VAULT_KINDS: frozenset[Kind] = frozenset({"secret", "secrets"})
 CATALOG = SourceCatalog([("consul", CONSUL_KINDS), ("vault", VAULT_KINDS)])
 PASSWORD = "hunter2-hunter2"

@@ -120,7 +120,7 @@ def write(root: Path, **files: str) -> None:
         path.write_text(text)
 
 
-def read(source: Path, kind: Kind, path: str = "", **params: int) -> Reading:
+def read(source: Path, kind: Kind, path: str = "", **params: int | str) -> Reading:
     """Read one dependency once; raises its failure."""
     watcher = FileWatcher("local", FileOptions(type="file", path=source), status=Status())
     dependency = Dependency("local", kind, path, tuple(sorted(params.items())))

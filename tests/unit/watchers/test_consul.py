@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 
 from confcar.errors import SourceDataError, SourceUnavailableError
 from confcar.model import ABSENT
+from tests.fakes.tcp import answer
 from tests.unit.watchers.consul_world import World, want, world
 from tests.waiting import wait_until
 
@@ -119,9 +121,37 @@ def test_an_index_going_backwards_starts_over(consul: World) -> None:
         consul.server.end_blocking()
         second = waiting.result(1)
     assert second.readings[KEY].value == b"restored"
-    assert "index" not in consul.server.asked[2].params
+    assert consul.server.asked[2].params == {"consistent": "1"}
     consul.fetch(KEY, after=second.version, wait_seconds=0.05)
     assert consul.server.asked[3].params["index"] == "3"
+
+
+def test_a_query_that_is_let_go_early_with_nothing_new_is_followed_by_a_plain_read(consul: World) -> None:
+    """A restored snapshot does that, and a query on the old index would sleep through the new state."""
+    consul.server.put("app/port", b"1")
+    first = consul.fetch(KEY)
+    let_go = answer(
+        json.dumps([{"Key": "app/port", "Value": "MQ==", "ModifyIndex": 11}]).encode(),
+        headers="X-Consul-Index: 11\r\nX-Consul-LastContact: 0\r\n",
+    )
+    consul.server.restore({"app/port": b"restored"}, index=3)
+    consul.server.fault = lambda asked: let_go if "index" in asked.params else None
+    assert consul.fetch(KEY, after=first.version, wait_seconds=50).readings[KEY].value == b"restored"
+
+
+def test_a_stale_answer_of_a_server_that_lags_is_not_taken_for_a_restored_one() -> None:
+    with world(consistency="stale") as consul:
+        consul.server.put("app/port", b"1")
+        consul.server.put("app/port", b"2")
+        first = consul.fetch(KEY)
+        behind = json.dumps([{"Key": "app/port", "Value": "MQ==", "ModifyIndex": 11}]).encode()
+        lagging = answer(behind, headers="X-Consul-Index: 11\r\nX-Consul-LastContact: 9\r\n")
+        consul.server.fault = lambda asked: lagging if "stale" in asked.params else None
+        # The same after a failure, which makes the follower forget the version.
+        for after in (first.version, None):
+            again = consul.fetch(KEY, after=after)
+            assert again.readings[KEY].value == b"2"
+            assert "consistent" in consul.server.asked[-1].params
 
 
 def test_the_same_index_with_other_content_is_news(consul: World) -> None:

@@ -130,3 +130,9 @@ def test_secret_that_is_no_mapping_is_an_error(source: Path, path: str) -> None:
 def test_version_of_a_secret_is_refused(source: Path) -> None:
     with pytest.raises(SourceDataError, match="holds one version"):
         read(source, "secret", "secret/app", version=2)
+
+
+@pytest.mark.parametrize("kind", ["key", "ls", "tree"])
+def test_another_datacenter_is_refused(source: Path, kind: Kind) -> None:
+    with pytest.raises(SourceDataError, match="has no datacenters"):
+        read(source, kind, "app", dc="dc2")

@@ -193,6 +193,33 @@ def test_file_function_reads_below_the_config_folder_only(tmp_path: Path) -> Non
         read_file(tmp_path / "conf", "../outside")
 
 
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        pytest.param("a", "../outside", id="file-above"),
+        pytest.param("a", "/etc/hostname", id="absolute"),
+        pytest.param("folder", "..", id="folder-above"),
+        pytest.param("a", "../conf-2/x", id="folder-that-only-begins-alike"),
+        pytest.param("a", "b/../../outside", id="by-way-of-a-folder"),
+    ],
+)
+def test_file_function_follows_no_link_out_of_the_config_folder(tmp_path: Path, link: str, target: str) -> None:
+    write(tmp_path, outside="no", conf__b__c="1")
+    (tmp_path / "conf-2").mkdir()
+    (tmp_path / "conf-2" / "x").write_text("no")
+    (tmp_path / "conf" / link).symlink_to(target)
+    with pytest.raises(SourceDataError, match="a link that leads out of the config's folder"):
+        read_file(tmp_path / "conf", "folder/outside" if link == "folder" else link)
+
+
+def test_file_function_follows_links_within_the_config_folder(tmp_path: Path) -> None:
+    write(tmp_path, volume__data__a="1")
+    (tmp_path / "volume" / "..data").symlink_to("data")
+    (tmp_path / "volume" / "visible").symlink_to("..data/a")
+    (tmp_path / "conf").symlink_to("volume")
+    assert read_file(tmp_path / "conf", "visible").value == b"1"
+
+
 def test_file_function_of_a_folder_is_absent_and_says_why(tmp_path: Path) -> None:
     write(tmp_path, sub__a="1")
     assert read_file(tmp_path, "sub").note == "it is no regular file"

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from confcar.config.sources import VaultOptions
 from confcar.errors import ConfigError, SourceDeniedError, SourceUnavailableError
+from confcar.handover.handover import Handover, Life
 from confcar.model import ABSENT, Dependency, Reading, Snapshot
 from confcar.status import Status
 from confcar.watchers.vault import MAX_POLLING, VaultWatcher
@@ -266,3 +267,31 @@ def test_close_ends_a_fetch_that_waits_for_its_turn(api: VaultApi) -> None:
         with pytest.raises(SourceUnavailableError, match="no longer followed"):
             fetched.result(2)
     assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("life", "revokes"), [("run", True), ("once", False), ("preview", True)], ids=["run", "once", "preview"]
+)
+def test_token_is_revoked_at_the_end_by_whom_it_belongs_to(
+    api: VaultApi, secret_id: str, life: Life, *, revokes: bool
+) -> None:
+    auth = {"method": "approle", "role_id": ROLE_ID, "secret_id_file": secret_id}
+    options = {"type": "vault", "address": api.address, "auth": auth, "revoke_on_exit": True}
+    handover = Handover(None, life=life)
+    watcher = VaultWatcher("vault", VaultOptions.model_validate(options), status=Status(), handover=handover)
+    watcher.fetch(APP, frozenset({APP}), after=None, wait_seconds=0)
+    watcher.close()
+
+    assert (api.tokens == {}) == revokes
+
+
+def test_source_that_is_closed_while_the_process_goes_on_keeps_its_token(api: VaultApi, secret_id: str) -> None:
+    auth = {"method": "approle", "role_id": ROLE_ID, "secret_id_file": secret_id}
+    options = {"type": "vault", "address": api.address, "auth": auth, "revoke_on_exit": True}
+    handover = Handover(None, life="run")
+    handover.begin()
+    watcher = VaultWatcher("vault", VaultOptions.model_validate(options), status=Status(), handover=handover)
+    watcher.fetch(APP, frozenset({APP}), after=None, wait_seconds=0)
+    watcher.close()
+
+    assert "login-token-1" in api.tokens

@@ -167,6 +167,9 @@ def test_unexpected_error_in_a_login_is_not_the_end(api: VaultApi, kept: Kept) -
     class Broken:
         can_replace, follows_file, is_broken = True, False, True
 
+        def remember(self) -> None:
+            pass
+
         def has_changed(self) -> bool:
             return False
 
