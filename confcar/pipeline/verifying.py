@@ -69,7 +69,9 @@ class Verification:
                 if now - well_since >= self._stable_for_seconds:
                     return True
             else:
-                well_since, reason = None, found
+                well_since = None
+                # That the last probe was cut off says less than what the primary had said before.
+                reason = found if reason is None or now < deadline else reason
             holds_at = (now if well_since is None else well_since) + self._stable_for_seconds
             if holds_at >= deadline:
                 raise VerifyFailedError(self._failure(reason))

@@ -104,6 +104,17 @@ def test_a_probe_gets_no_more_time_than_is_left(world: World) -> None:
     assert world.elapsed == pytest.approx(4.0)
 
 
+def test_a_last_probe_that_is_cut_off_does_not_hide_what_the_primary_said_before(world: World) -> None:
+    def is_well(at: float) -> bool:
+        world.takes_seconds = 60.0 if at >= 3.0 else 0.0
+        return False
+
+    world.is_well = is_well
+    with pytest.raises(VerifyFailedError, match=r"unwell at 3$"):
+        world.verify(within=6.0)
+    assert world.asked_at[-1] > 3.0
+
+
 def test_a_probe_that_succeeds_too_late_does_not_hold(world: World) -> None:
     world.takes_seconds = 3.5
     with pytest.raises(VerifyFailedError, match="the probe took too long"):
