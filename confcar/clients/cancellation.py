@@ -7,7 +7,7 @@ inside `with cancellation:` is ended by `cancel`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -71,6 +71,36 @@ class Cancellation:
     ) -> None:
         assert self._token is not None
         _CURRENT.reset(self._token)
+
+
+class Cancellations:
+    """The purposes that threads follow now, by name, so that each can be ended. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[Hashable, list[Cancellation]] = {}
+
+    @contextmanager
+    def cancellable(self, purpose: Hashable) -> Iterator[Cancellation]:
+        """Let `interrupt` end what this thread asks for inside the block."""
+        cancellation = Cancellation()
+        with self._lock:
+            self._running.setdefault(purpose, []).append(cancellation)
+        try:
+            with cancellation:
+                yield cancellation
+        finally:
+            with self._lock:
+                self._running[purpose].remove(cancellation)
+                if not self._running[purpose]:
+                    del self._running[purpose]
+
+    def interrupt(self, purpose: Hashable) -> None:
+        """End what is under way for a purpose; nothing where nothing is."""
+        with self._lock:
+            running = list(self._running.get(purpose, ()))
+        for cancellation in running:
+            cancellation.cancel()
 
 
 _CURRENT: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)

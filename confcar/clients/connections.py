@@ -217,4 +217,3 @@ class Connection(HTTPConnection):
 
 class TlsConnection(Connection, HTTPSConnection):
     """The same over TLS; its context's `sslsocket_class` must be TimedTlsSocket."""
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -42,6 +42,19 @@ class Answer:
         return hash((frozenset(self.entries.items()), repr(self.items)))
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a prefix holds, by name only.
+
+    Attributes:
+        keys: Sorted, without folders.
+        may_hide: As in Answer.
+    """
+
+    keys: Sequence[str] = field(repr=False)
+    may_hide: bool
+
+
 class Reply(NamedTuple):
     """What py-consul made of an answer, its headers, and whether a token went with the request."""
 
@@ -60,6 +73,17 @@ def kv_answer(reply: Reply) -> Answer:
     items = found if isinstance(found, list) else [found] if found is not None else []
     entries = {item["Key"]: item["Value"] or b"" for item in items if not item["Key"].endswith("/")}
     return replace(_answer_of(reply, index), entries=entries)
+
+
+def keys_answer(reply: Reply) -> Answer:
+    """Return the answer to a transaction that read keys, which has no index; raises as `kv_answer`."""
+    return replace(_answer_of(reply, 0), entries=reply.result, may_hide=True)
+
+
+def names_of(reply: Reply) -> Names:
+    """Return the answer to a listing of names; raises as `kv_answer`."""
+    index, found = reply.result
+    return Names(sorted(name for name in found or () if not name.endswith("/")), _answer_of(reply, index).may_hide)
 
 
 def items_reader(subject: Subject) -> Callable[[Reply], Answer]:

@@ -1,0 +1,157 @@
+"""Reads Consul's KV store for the queries of a plan, and learns meanwhile which plan would be better.
+
+What is followed as a whole only because keys share it is given up as soon as an answer shows that it is not worth it,
+may not be listed, or hides what is wanted: the answer then says that a new plan is due, and keys go their own way.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from confcar.clients.consul import ConsulClient, TooMuchError
+from confcar.clients.consul_answer import Answer
+from confcar.errors import SourceDataError, SourceDeniedError
+from confcar.model import Dependency, Snapshot
+from confcar.watchers.base import Query
+from confcar.watchers.consul_plan import (
+    BatchQuery,
+    FolderQuery,
+    KeyQuery,
+    ListQuery,
+    Plan,
+    PrefixQuery,
+    place_of,
+    plan_queries,
+)
+from confcar.watchers.consul_prefix import MOST_FOLLOWED_BYTES, MOST_LISTED_BYTES, Place, Prefixes
+from confcar.watchers.consul_sharing import outline
+
+# Sorts after everything that a key may go on with.
+_LAST = "\U0010ffff"
+StoreQuery = KeyQuery | FolderQuery | PrefixQuery | BatchQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a query is to be answered; as the arguments of `ConsulClient.read_key`."""
+
+    after: int = 0
+    wait_seconds: float = 0.0
+    exact: bool = False
+
+
+class UnfitError(Exception):
+    """A query that only keys share cannot answer them; another plan can.
+
+    Attributes:
+        denied: Why it may not be read, where that is the reason.
+    """
+
+    def __init__(self, denied: SourceDeniedError | None = None) -> None:
+        super().__init__()
+        self.denied = denied
+
+
+class StoreReader:
+    """The KV side of one Consul source. Thread-safe."""
+
+    def __init__(self, client: ConsulClient, *, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._prefixes = Prefixes(clock)
+
+    def plan(self, wanted: frozenset[Dependency], *, most_blocking: int) -> Plan:
+        """Return which queries answer *wanted*, at most so many of single keys blocking."""
+        return plan_queries(wanted, self._prefixes, most_blocking=most_blocking)
+
+    def read(self, query: StoreQuery, dependencies: frozenset[Dependency], terms: Terms) -> Answer:
+        """Return what a query finds now, blocking as *terms* say.
+
+        Raises:
+            UnfitError: Keys share it that had better not; that is learned. Make another plan.
+            SourceError: As `ConsulClient.read_key`.
+        """
+        if isinstance(query, KeyQuery):
+            return self._client.read_key(
+                query.path,
+                after=terms.after,
+                wait_seconds=terms.wait_seconds,
+                datacenter=query.datacenter,
+                exact=terms.exact,
+            )
+        if isinstance(query, BatchQuery):
+            return self._client.read_keys(sorted(each.path for each in dependencies), datacenter=query.datacenter)
+        place = query.datacenter, query.prefix
+        is_asked_for = any(each.kind != "key" for each in dependencies)
+        try:
+            return self._client.read_prefix(
+                query.prefix,
+                after=terms.after,
+                wait_seconds=terms.wait_seconds,
+                datacenter=query.datacenter,
+                exact=terms.exact,
+                most_bytes=None if is_asked_for else MOST_FOLLOWED_BYTES,
+            )
+        except TooMuchError:
+            self._prefixes.note_too_much(place)
+            raise UnfitError from None
+        except SourceDeniedError as error:
+            if all(each.kind != "key" for each in dependencies):
+                raise
+            self._prefixes.note_refused(place)
+            raise UnfitError(error) from None
+
+    def list_names(self, query: ListQuery) -> Snapshot:
+        """Learn what is below a prefix, and return when to look again; another plan is due.
+
+        Raises:
+            SourceUnavailableError: It cannot be told now; worth a retry.
+        """
+        place = query.datacenter, query.prefix
+        self._list(place, sorted(self._prefixes.waiting_for(place)))
+        holding = self._prefixes.find(place)
+        again = None if holding is None else holding.again_in_seconds
+        return Snapshot(None, {}, again, plans_again=True)
+
+    def _list(self, place: Place, wanted: Sequence[str]) -> None:
+        datacenter, prefix = place
+        try:
+            names = self._client.list_keys(prefix, datacenter=datacenter, most_bytes=MOST_LISTED_BYTES)
+        except TooMuchError:
+            self._prefixes.note_too_much(place)
+            return
+        except (SourceDeniedError, SourceDataError):
+            self._prefixes.note_refused(place)
+            return
+        if names.may_hide and not set(wanted).issubset(names.keys):
+            self._prefixes.note_refused(place)
+            return
+        for below in outline(prefix, wanted):
+            count = bisect_left(names.keys, below + _LAST) - bisect_left(names.keys, below)
+            self._prefixes.note_names((datacenter, below), count)
+
+    def learn(self, query: Query, dependencies: frozenset[Dependency], answer: Answer, *, hides: bool) -> bool:
+        """Take note of what a prefix holds, and return whether another plan is due.
+
+        Args:
+            query: What was asked; nothing is learned of a single key.
+            dependencies: What reads it.
+            answer: All of it.
+            hides: Whether something wanted was not in it because the token may not read it.
+        """
+        place = place_of(query)
+        if place is None:
+            return False
+        keys = [each.path for each in dependencies if each.kind == "key"]
+        is_shared_only = len(keys) == len(dependencies)
+        before = self._prefixes.find(place)
+        if hides and is_shared_only:
+            self._prefixes.note_refused(place)
+            return True
+        entries = answer.entries
+        size = sum(map(len, entries)) + sum(map(len, entries.values()))
+        needed = sum(len(key) + len(entries.get(key, b"")) for key in keys) if is_shared_only else size
+        self._prefixes.note_answer(place, keys=len(entries), size_bytes=size, needed_bytes=needed)
+        was_refused = before is not None and before.is_refused
+        return was_refused or (is_shared_only and not self._prefixes.is_worth_following(place, len(keys)))
