@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from confcar.clients.cancellation import Cancellations
-from confcar.clients.consul import ConsulClient
-from confcar.clients.consul_answer import Answer
+from confcar.clients.consul import ConsulClient, Terms
+from confcar.clients.consul_answer import Answer, Held
 from confcar.clients.consul_catalog import Subject
 from confcar.config.sources import ConsulOptions
 from confcar.errors import SourceDeniedError, SourceUnavailableError
@@ -35,7 +35,7 @@ from confcar.watchers.consul_catalog import (
 )
 from confcar.watchers.consul_guard import EmptyGuard, is_nothing
 from confcar.watchers.consul_plan import ListQuery, RefusedQuery, path_fault, reading_of
-from confcar.watchers.consul_store import StoreQuery, StoreReader, Terms, UnfitError
+from confcar.watchers.consul_store import StoreQuery, StoreReader, UnfitError
 
 # Each is a thread, and Consul closes what is above 200 from one address.
 _MOST_BLOCKING = 190
@@ -60,14 +60,14 @@ class _Seen:
     Attributes:
         index: Consul's, at least 0.
         content: Hash of keys and values.
-        entries: The keys and values themselves, so that of the next answer only what differs is taken.
+        held: What a prefix held, so that of the next answer only what differs is decoded and taken.
         is_complete: Whether every dependency had its reading; where not, the next answer is looked at again.
         settled_at: Monotonic time from which on the same content may be answered again.
     """
 
     index: int
     content: int = field(repr=False)
-    entries: Mapping[str, bytes] = field(repr=False, compare=False)
+    held: Held | None = field(repr=False, compare=False)
     is_complete: bool
     settled_at: float = field(compare=False)
 
@@ -208,17 +208,15 @@ class ConsulWatcher:
     def _snapshot(
         self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: _Seen | None, *, is_polled: bool
     ) -> Snapshot:
-        now, content = self._clock(), answer.fingerprint
+        now, content = self._clock(), _content_of(answer, seen)
         rest = 0.0
         if seen is not None and content == seen.content:
             rest = max(0.0, seen.settled_at + _LEAST_SECONDS_BETWEEN_SAME_ANSWERS - now)
         again = max(rest, self._pause_after(query)) if is_polled or answer.index == 0 else rest or None
-        version = _Seen(answer.index, content, answer.entries, is_complete=True, settled_at=now + rest)
+        version = _Seen(answer.index, content, answer.held, is_complete=True, settled_at=now + rest)
         if seen is not None and seen.is_complete and (answer.index, content) == (seen.index, seen.content):
-            return Snapshot(replace(version, entries=seen.entries), {}, again)
-        asked = dependencies
-        if seen is not None and seen.is_complete:
-            asked, version = _differing(dependencies, answer, seen), replace(version, entries=_merged(answer, seen))
+            return Snapshot(version, {}, again)
+        asked = _differing(dependencies, answer) if seen is not None and seen.is_complete else dependencies
         readings, failures = self._readings(asked, answer)
         has_more = any(each not in asked and each.path in answer.entries for each in dependencies)
         held = self._guard.judge(query, _comparable_index(answer), readings, self, has_more=has_more)
@@ -263,20 +261,28 @@ class ConsulWatcher:
 def _terms(seen: _Seen | None, wait_seconds: float) -> Terms:
     if seen is None:
         return Terms()
-    return Terms(seen.index, wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS))
+    wait = wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS)
+    return Terms(seen.index, wait, before=seen.held)
 
 
-def _differing(dependencies: frozenset[Dependency], answer: Answer, seen: _Seen) -> frozenset[Dependency]:
-    """Return what may read otherwise than before; all but single keys, which are many."""
-    changed = {key for key, _ in answer.entries.items() ^ seen.entries.items()}
+def _content_of(answer: Answer, seen: _Seen | None) -> int:
+    """Return a mark of all that the answer holds; for the same data the same as before."""
+    held = answer.held
+    if held is None or held.changed is None or seen is None:
+        return answer.fingerprint
+    return (
+        hash((seen.content, frozenset((key, held.entries.get(key)) for key in held.changed)))
+        if held.changed
+        else seen.content
+    )
+
+
+def _differing(dependencies: frozenset[Dependency], answer: Answer) -> frozenset[Dependency]:
+    """Return what may read otherwise than before: of single keys, which may be many, the changed ones."""
+    changed = None if answer.held is None else answer.held.changed
+    if changed is None:
+        return dependencies
     return frozenset(each for each in dependencies if each.kind != "key" or each.path in changed)
-
-
-def _merged(answer: Answer, seen: _Seen) -> Mapping[str, bytes]:
-    """Return the answer's entries, unchanged values being those of before: the store holds them already."""
-    return {
-        key: before if (before := seen.entries.get(key)) == value else value for key, value in answer.entries.items()
-    }
 
 
 def _comparable_index(answer: Answer) -> int:

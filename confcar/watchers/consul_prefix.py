@@ -46,8 +46,8 @@ class Holding:
     Attributes:
         keys: How many, infinite where it was more than is listed.
         learned_at: Monotonic seconds.
-        size_bytes: Length of keys and values; 0 as long as only names were listed.
-        needed_bytes: The part of that which is read.
+        size_bytes: Length of the whole answer; 0 as long as only names were listed.
+        needed_bytes: Length of the values in it that are read.
         is_refused: Whether it may not be listed, or a listing hides what is wanted.
     """
 
@@ -67,6 +67,13 @@ class Holding:
         )
         most_bytes = max(_CHEAP_BYTES, self.needed_bytes * _MOST_TIMES_NEEDED_BYTES)
         return self.keys <= most_keys * slack and self.size_bytes <= most_bytes * slack
+
+    def is_otherwise(self, keys: int, size_bytes: int) -> bool:
+        """Whether an answer is enough unlike this to be noted."""
+        return self.is_refused or not (
+            self.keys * 0.95 <= keys <= self.keys * 1.05
+            and self.size_bytes * 0.95 <= size_bytes <= self.size_bytes * 1.05
+        )
 
     @property
     def again_in_seconds(self) -> float:

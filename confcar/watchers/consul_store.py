@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from confcar.clients.consul import ConsulClient, TooMuchError
-from confcar.clients.consul_answer import Answer
+from confcar.clients.consul import ConsulClient, Terms, TooMuchError
+from confcar.clients.consul_answer import Answer, Held
 from confcar.errors import SourceDataError, SourceDeniedError
 from confcar.model import Dependency, Snapshot
 from confcar.watchers.base import Query
@@ -31,15 +31,6 @@ from confcar.watchers.consul_sharing import outline
 # Sorts after everything that a key may go on with.
 _LAST = "\U0010ffff"
 StoreQuery = KeyQuery | FolderQuery | PrefixQuery | BatchQuery
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a query is to be answered; as the arguments of `ConsulClient.read_key`."""
-
-    after: int = 0
-    wait_seconds: float = 0.0
-    exact: bool = False
 
 
 class UnfitError(Exception):
@@ -81,18 +72,13 @@ class StoreReader:
                 exact=terms.exact,
             )
         if isinstance(query, BatchQuery):
-            return self._client.read_keys(sorted(each.path for each in dependencies), datacenter=query.datacenter)
+            paths = sorted(each.path for each in dependencies)
+            return _compared(self._client.read_keys(paths, datacenter=query.datacenter), terms.before)
         place = query.datacenter, query.prefix
         is_asked_for = any(each.kind != "key" for each in dependencies)
         try:
-            return self._client.read_prefix(
-                query.prefix,
-                after=terms.after,
-                wait_seconds=terms.wait_seconds,
-                datacenter=query.datacenter,
-                exact=terms.exact,
-                most_bytes=None if is_asked_for else MOST_FOLLOWED_BYTES,
-            )
+            most_bytes = None if is_asked_for else MOST_FOLLOWED_BYTES
+            return self._client.read_prefix(query.prefix, terms, datacenter=query.datacenter, most_bytes=most_bytes)
         except TooMuchError:
             self._prefixes.note_too_much(place)
             raise UnfitError from None
@@ -149,9 +135,17 @@ class StoreReader:
         if hides and is_shared_only:
             self._prefixes.note_refused(place)
             return True
-        entries = answer.entries
-        size = sum(map(len, entries)) + sum(map(len, entries.values()))
-        needed = sum(len(key) + len(entries.get(key, b"")) for key in keys) if is_shared_only else size
-        self._prefixes.note_answer(place, keys=len(entries), size_bytes=size, needed_bytes=needed)
+        size = 0 if answer.held is None else len(answer.held.body)
+        if before is None or before.is_otherwise(len(answer.entries), size):
+            values = (len(answer.entries.get(key, b"")) for key in keys)
+            needed = sum(values) if is_shared_only else size
+            self._prefixes.note_answer(place, keys=len(answer.entries), size_bytes=size, needed_bytes=needed)
         was_refused = before is not None and before.is_refused
         return was_refused or (is_shared_only and not self._prefixes.is_worth_following(place, len(keys)))
+
+
+def _compared(answer: Answer, before: Held | None) -> Answer:
+    """Return an answer without a body of its own together with what in it differs from the one before."""
+    entries = answer.entries
+    changed = None if before is None else frozenset(key for key, _ in entries.items() ^ before.entries.items())
+    return replace(answer, held=Held(b"", entries, changed))

@@ -1,4 +1,4 @@
-"""Many keys on few connections, on a real Consul: followed together where that is cheap, read in turn where it is not."""
+"""Many keys on few connections, on a real Consul: followed together where cheap, read in turn where not."""
 
 from __future__ import annotations
 
