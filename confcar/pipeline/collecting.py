@@ -76,8 +76,10 @@ class Collector:
         self._following = following
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
-        self._followed: frozenset[Dependency] | None = None
         self._newest: int | None = None
+        self._followed: frozenset[Dependency] = frozenset()
+        self._is_following = False
+        self._unanswered: set[Dependency] = set()
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -103,9 +105,9 @@ class Collector:
         changed, view = self._following.take(self._name)
         if self._touched is not None:
             self._touched |= changed
-        unanswered = [dependency for dependency, answer in view.items() if not answer.is_settled]
-        if unanswered:
-            raise PendingError(_no_answer(unanswered))
+        self._unanswered = {dependency for dependency in self._unanswered if not view[dependency].is_settled}
+        if self._unanswered:
+            raise PendingError(_no_answer(self._unanswered))
         touched, self._touched = self._touched, None
         try:
             rendering = self._renderer.render(view, touched)
@@ -119,9 +121,10 @@ class Collector:
 
     def _follow(self) -> None:
         wanted = self._renderer.dependencies
-        if wanted != self._followed:
+        if wanted != self._followed or not self._is_following:
             self._following.want(self._name, wanted, self._inbox.note)
-            self._followed = wanted
+            self._unanswered = self._unanswered & wanted | wanted - self._followed
+            self._followed, self._is_following = wanted, True
 
     def published(self, generation: int | None) -> None:
         """Note that everything collected so far is on disk, as *generation*."""
@@ -135,7 +138,7 @@ class Collector:
             self._following.settled(self._name)
 
 
-def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
+def _no_answer(unanswered: set[Dependency]) -> SourceUnavailableError:
     first = min(unanswered, key=repr)
     return SourceUnavailableError(f"source {first.source} has not answered yet: {first.kind}({first.path!r})")
 

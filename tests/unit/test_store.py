@@ -188,3 +188,18 @@ def test_no_change_is_lost_and_no_pair_is_torn_between_threads() -> None:
             seen = reading.value
     writer.join()
     assert seen == b"2000"
+
+
+def test_a_view_follows_what_is_wanted_what_changes_and_what_fails() -> None:
+    store = Store()
+    a, b, c = (Dependency("local", "key", path) for path in "abc")
+    store.subscribe("web", frozenset({a, b}), lambda: None)
+    store.put({a: Reading(b"1")})
+    assert dict(store.take("web")[1]) == {a: Answer(Reading(b"1")), b: UNANSWERED}
+    error = SourceUnavailableError("away")
+    store.fail({a: error})
+    store.subscribe("web", frozenset({a, c}), lambda: None)
+    assert dict(store.take("web")[1]) == {a: Answer(Reading(b"1"), error), c: UNANSWERED}
+    store.subscribe("web", frozenset({c}), lambda: None)
+    store.subscribe("web", frozenset({a, c}), lambda: None)
+    assert dict(store.take("web")[1]) == {a: UNANSWERED, c: UNANSWERED}
