@@ -130,6 +130,8 @@ class Follower:
                 self._enqueue(stand_in)
             else:
                 stand_in.dependencies |= added
+                stand_in.version, stand_in.due_at = None, self._clock()
+                self._queue.tidy()
         elif added:
             task.due_at = self._clock()
             self._queue.tidy()

@@ -122,3 +122,14 @@ def test_what_is_added_again_and_again_is_read_by_one_fetch_beside_the_one_that_
     wait_until(lambda: stage.following.take("web")[1][key("k38")].is_settled)
     assert watcher.fetches["all"] < 40
     stage.following.close()
+
+
+def test_what_is_added_while_an_earlier_addition_is_polled_is_read_at_once() -> None:
+    watcher = ScriptedWatcher(is_coalescing=True, max_polling=1)
+    stage = make_stage(watcher)
+    stage.want("a")
+    wait_until(lambda: watcher.blocking_now == 1)
+    for number, path in enumerate("bcd"):
+        stage.want("a", *"bcd"[: number + 1])
+        wait_until(lambda path=path: stage.following.take("web")[1][key(path)].is_settled, timeout=5.0)  # type: ignore[misc]
+    stage.following.close()
