@@ -147,12 +147,13 @@ class ConsulClient:
         except (LookupError, TypeError, ValueError, AttributeError):
             raise not_consul(self._transport.server, "unknown content") from None
 
-    def read_keys(self, keys: Sequence[str], *, datacenter: str | None = None) -> Answer:
-        """Return those of up to 64 keys that are there and may be read, in one request and without an index.
+    def read_keys(self, keys: Sequence[str], *, datacenter: str | None = None, exact: bool = False) -> Answer:
+        """Return those of up to 64 keys that are there and may be read, in one request and without blocking.
 
-        Why one is left out is known to who asks for it alone; raises as `read_key`.
+        Why one is left out is known to who asks for it alone. The index is that of the newest of them, 0 where none is
+        there. Raises as `read_key`.
         """
-        return self._read(lambda library, _: read_keys(library.http, keys, datacenter), keys_answer, Terms())
+        return self._read(lambda library, _: read_keys(library.http, keys, datacenter), keys_answer, Terms(exact=exact))
 
     def read_catalog(
         self, subject: Subject, *, after: int = 0, wait_seconds: float = 0.0, exact: bool = False

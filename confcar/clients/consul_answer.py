@@ -99,8 +99,9 @@ def folder_answer(reply: Reply) -> Answer:
 
 
 def keys_answer(reply: Reply) -> Answer:
-    """Return the answer to a transaction that read keys, which has no index; raises as `kv_answer`."""
-    return replace(_answer_of(reply, 0), entries=reply.result, may_hide=True)
+    """Return the answer to a transaction that read keys; raises as `kv_answer`."""
+    index, entries = reply.result
+    return replace(_answer_of(reply, index), entries=entries, may_hide=True)
 
 
 def names_of(reply: Reply) -> Names:

@@ -19,6 +19,7 @@ import consul.base
 from consul.exceptions import ConsulException
 from urllib3.exceptions import HTTPError
 
+from confcar.clients.cancellation import current_cancellation
 from confcar.clients.connections import AnswerTooLargeError
 from confcar.clients.consul_answer import Reply
 from confcar.clients.consul_errors import Request, not_consul, refusal, unreachable
@@ -140,7 +141,7 @@ class Http:
             self._on_request(str(_FOUND))
             raise TooMuchError(f"Consul at {server}: {call.path} holds more than is read at once") from error
         except (HTTPError, OSError) as error:
-            self._on_request("error")
+            self._on_request("cancelled" if current_cancellation().is_cancelled else "error")
             raise unreachable(error, server) from error
         self._on_request(str(response.status))
         if response.status not in call.accepted:

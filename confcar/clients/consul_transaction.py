@@ -22,7 +22,10 @@ _ABSENT_WORDS = "doesn't exist"
 
 
 def read_keys(http: Http, keys: Sequence[str], datacenter: str | None) -> Reply:
-    """Return those of up to 64 keys that are there and may be read, as they are at one moment; the result is a mapping.
+    """Return those of up to 64 keys that are there and may be read, as they are at one moment.
+
+    The result is an index and a mapping. A transaction has no index of its own; that of the newest key shows as well
+    whether one server is behind another.
 
     Raises:
         SourceUnavailableError: No answer, an answer that is not Consul's, 429 or 5xx; worth a retry.
@@ -37,8 +40,9 @@ def read_keys(http: Http, keys: Sequence[str], datacenter: str | None) -> Reply:
             missing = {rest[number] for number in _missing(document)}
             if not missing or len(missing) == len(rest):
                 found = [result["KV"] for result in document["Results"] or ()]
+                index = max((each["ModifyIndex"] for each in found), default=0)
                 entries = {each["Key"]: base64.b64decode(each["Value"] or "") for each in found}
-                return Reply(entries, response.headers, had_token)
+                return Reply((index, entries), response.headers, had_token)
         except (LookupError, TypeError, ValueError, AttributeError):
             raise not_consul(http.server, "unknown content") from None
         rest = [key for key in rest if key not in missing]

@@ -76,6 +76,11 @@ class EmptyGuard:
         with self._lock:
             return 0 < index < self._indexes.get(query, 0)
 
+    def took_over(self, query: Query, dependencies: frozenset[Dependency]) -> bool:
+        """Return whether a query that was never answered yet asks for what another one has read already."""
+        with self._lock:
+            return query not in self._indexes and any(each in self._full for each in dependencies)
+
     def cut_off(self, query: Query) -> None:
         """Note that a query got no answer: what it shows next may be another server's."""
         with self._lock:

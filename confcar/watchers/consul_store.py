@@ -73,7 +73,8 @@ class StoreReader:
             )
         if isinstance(query, BatchQuery):
             paths = sorted(each.path for each in dependencies)
-            return _compared(self._client.read_keys(paths, datacenter=query.datacenter), terms.before)
+            answer = self._client.read_keys(paths, datacenter=query.datacenter, exact=terms.exact)
+            return _compared(answer, terms.before)
         place = query.datacenter, query.prefix
         is_asked_for = any(each.kind != "key" for each in dependencies)
         try:

@@ -253,3 +253,25 @@ def test_requests_and_connections_are_counted(consul: World) -> None:
 def test_blocking_and_polling_stay_below_the_ceiling(connections: int, blocking: int, polling: int) -> None:
     with world(max_connections=connections) as made:
         assert (made.watcher.max_blocking, made.watcher.max_polling) == (blocking, polling)
+
+
+def test_what_another_query_has_read_is_first_read_from_the_leader() -> None:
+    with world(consistency="stale") as consul:
+        consul.server.put("app/port", b"1")
+        consul.fetch(FOLDER, KEY)
+        assert consul.value(KEY) == b"1"
+        assert [("consistent" in asked.params) for asked in consul.server.asked] == [False, True]
+        consul.fetch(KEY)
+        assert "stale" in consul.server.asked[-1].params
+
+
+def test_an_interrupted_fetch_is_counted_apart_and_makes_no_outage(consul: World) -> None:
+    version = consul.fetch(KEY).version
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(consul.fetch, KEY, after=version, wait_seconds=50)
+        wait_until(lambda: len(consul.server.asked) == 2)
+        consul.watcher.interrupt(consul.query_for(KEY))
+        assert isinstance(waiting.exception(1), SourceUnavailableError)
+    counters = consul.status.copy().counters
+    assert counters["source_requests_total", "consul", "cancelled"] == 1
+    assert ("source_requests_total", "consul", "error") not in counters
