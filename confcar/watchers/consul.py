@@ -152,11 +152,15 @@ class ConsulWatcher:
         started = self._clock()
         try:
             terms = _terms(seen, wait_seconds)
-            terms = _terms(seen, wait_seconds)
             if self._is_stale and seen is None and self._guard.took_over(query, dependencies):
                 # A server that is behind must not show what another query has left behind already.
                 terms = Terms(exact=True)
             answer = self._ask(query, dependencies, terms)
+            is_early = self._clock() - started < terms.wait_seconds * _EARLY
+            if is_early and seen is not None and 0 < seen.index == answer.index:
+                # A server that has restored a snapshot, or is about to end, lets its queries go with what they knew. On
+                # the old index it would block on, whatever is written, until the new one has come that far.
+                answer = self._ask(query, dependencies, Terms(before=seen.held))
             if self._guard.went_back(query, _comparable_index(answer)):
                 # It came from a server that is behind; or Consul was restored or replaced, and its index is another
                 # count, on which nothing may be built. The leader knows.

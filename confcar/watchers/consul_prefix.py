@@ -47,7 +47,7 @@ class Holding:
         keys: How many, infinite where it was more than is listed.
         learned_at: Monotonic seconds.
         size_bytes: Length of the whole answer; 0 as long as only names were listed.
-        needed_bytes: Length of the values in it that are read.
+        needed_bytes: About how much of that is for keys that are read.
         is_refused: Whether it may not be listed, or a listing hides what is wanted.
     """
 

@@ -7,7 +7,7 @@ may not be listed, or hides what is wanted: the answer then says that a new plan
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from confcar.clients.consul import ConsulClient, Terms, TooMuchError
@@ -30,6 +30,8 @@ from confcar.watchers.consul_sharing import outline
 
 # Sorts after everything that a key may go on with.
 _LAST = "\U0010ffff"
+# What Consul sends for a key beside its name and value.
+_OBJECT_BYTES = 120
 StoreQuery = KeyQuery | FolderQuery | PrefixQuery | BatchQuery
 
 
@@ -138,11 +140,15 @@ class StoreReader:
             return True
         size = 0 if answer.held is None else len(answer.held.body)
         if before is None or before.is_otherwise(len(answer.entries), size):
-            values = (len(answer.entries.get(key, b"")) for key in keys)
-            needed = sum(values) if is_shared_only else size
+            needed = sum(_sent_bytes(key, answer.entries) for key in keys) if is_shared_only else size
             self._prefixes.note_answer(place, keys=len(answer.entries), size_bytes=size, needed_bytes=needed)
         was_refused = before is not None and before.is_refused
         return was_refused or (is_shared_only and not self._prefixes.is_worth_following(place, len(keys)))
+
+
+def _sent_bytes(key: str, entries: Mapping[str, bytes]) -> int:
+    """Return about how much of an answer is there for one key."""
+    return _OBJECT_BYTES + len(key) + len(entries[key]) * 4 // 3 if key in entries else 0
 
 
 def _compared(answer: Answer, before: Held | None) -> Answer:

@@ -60,6 +60,21 @@ def test_many_keys_of_one_folder_are_followed_by_one_query(
         assert followed.value(keys[1]) == b"new 1"
 
 
+def test_thousands_of_small_values_stay_with_one_query(
+    consul: ConsulServer, consul_proxy: FaultProxy, kv_prefix: str
+) -> None:
+    keys = _keys(kv_prefix, range(3_000))
+    _fill(consul, keys, "1")
+    with following(consul_proxy.address, *keys) as followed:
+        wait_until(lambda: _all_are(followed, keys, "1"))
+        for text in ("2", "3"):
+            consul.put(keys[7].path, text)
+            wait_until(lambda text=text: followed.value(keys[7]) == text.encode())  # type: ignore[misc]  # bound at once
+        assert _connections(followed) <= 4
+        assert consul_proxy.count() <= 5, "the names, all of it, and one more for each change"
+        assert _polled(followed) == 0
+
+
 def test_keys_scattered_over_many_folders_are_followed_together_too(consul: ConsulServer, kv_prefix: str) -> None:
     keys = [want("key", f"{kv_prefix}/{number:03}/port") for number in range(100)]
     _fill(consul, keys, "1")
