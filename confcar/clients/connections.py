@@ -120,6 +120,7 @@ class Connection(HTTPConnection):
             return response, response.data
         data = response.read(most_bytes + 1)
         if len(data) > most_bytes:
+            response.close()  # it holds the socket open as well
             raise AnswerTooLargeError(f"{self}: the answer is longer than {most_bytes} bytes")
         return response, data
 
