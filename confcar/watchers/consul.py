@@ -12,12 +12,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from confcar.clients.cancellation import Cancellations
 from confcar.clients.consul import ConsulClient, Terms
-from confcar.clients.consul_answer import Answer, Held
+from confcar.clients.consul_answer import Answer
 from confcar.clients.consul_catalog import Subject
 from confcar.config.sources import ConsulOptions
 from confcar.errors import SourceDeniedError, SourceUnavailableError
@@ -34,7 +34,8 @@ from confcar.watchers.consul_catalog import (
     subject_of,
 )
 from confcar.watchers.consul_guard import EmptyGuard, is_nothing
-from confcar.watchers.consul_plan import ListQuery, RefusedQuery, path_fault, reading_of
+from confcar.watchers.consul_plan import BatchQuery, ListQuery, RefusedQuery, path_fault, reading_of
+from confcar.watchers.consul_seen import DENIED_AGAIN_SECONDS, Seen, content_of, differing, terms_after
 from confcar.watchers.consul_store import StoreQuery, StoreReader, UnfitError
 
 # Each is a thread, and Consul closes what is above 200 from one address.
@@ -45,31 +46,12 @@ _LEAST_SECONDS_BETWEEN_SAME_ANSWERS = 0.1
 _POLL_SECONDS = 1.0
 # Ceiling on what polling may cost the server and this machine, whatever the templates read.
 _MOST_POLLS_PER_SECOND = 100
-# Policies change without waking a query.
-_DENIED_AGAIN_SECONDS = 5.0
+# Of one batch.
+_MOST_REFUSED_PER_SECOND = 10
 _REFUSED_AGAIN_SECONDS = 3600.0
 # A blocking query that says nothing new before this part of its wait is over did not wait for it.
 _EARLY = 0.5
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The version of a Consul snapshot: what the last answer of a query was.
-
-    Attributes:
-        index: Consul's, at least 0.
-        content: Hash of keys and values.
-        held: What a prefix held, so that of the next answer only what differs is decoded and taken.
-        is_complete: Whether every dependency had its reading; where not, the next answer is looked at again.
-        settled_at: Monotonic time from which on the same content may be answered again.
-    """
-
-    index: int
-    content: int = field(repr=False)
-    held: Held | None = field(repr=False, compare=False)
-    is_complete: bool
-    settled_at: float = field(compare=False)
 
 
 class ConsulWatcher:
@@ -148,10 +130,10 @@ class ConsulWatcher:
             return Snapshot(query, {}, _REFUSED_AGAIN_SECONDS, faults)
         if isinstance(query, ListQuery):
             return self._store.list_names(query)
-        seen = after if isinstance(after, _Seen) else None
+        seen = after if isinstance(after, Seen) else None
         started = self._clock()
         try:
-            terms = _terms(seen, wait_seconds)
+            terms = terms_after(seen, wait_seconds)
             if self._is_stale and seen is None and self._guard.took_over(query, dependencies):
                 # A server that is behind must not show what another query has left behind already.
                 terms = Terms(exact=True)
@@ -168,7 +150,7 @@ class ConsulWatcher:
         except UnfitError as error:
             folders = [each for each in dependencies if each.kind != "key"] if error.denied else []
             failures: dict[Dependency, Exception] = {each: error.denied for each in folders if error.denied}
-            return Snapshot(None, {}, _DENIED_AGAIN_SECONDS, failures, plans_again=True)
+            return Snapshot(None, {}, DENIED_AGAIN_SECONDS, failures, plans_again=True)
         return self._snapshot(query, dependencies, answer, seen, is_polled=wait_seconds <= 0)
 
     def interrupt(self, query: Query) -> None:
@@ -210,20 +192,23 @@ class ConsulWatcher:
         return self._store.read(query, dependencies, terms)
 
     def _snapshot(
-        self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: _Seen | None, *, is_polled: bool
+        self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: Seen | None, *, is_polled: bool
     ) -> Snapshot:
-        now, content = self._clock(), _content_of(answer, seen)
+        now, content = self._clock(), content_of(answer, seen)
         rest = 0.0
         if seen is not None and content == seen.content:
             rest = max(0.0, seen.settled_at + _LEAST_SECONDS_BETWEEN_SAME_ANSWERS - now)
         again = max(rest, self._pause_after(query)) if is_polled or answer.index == 0 else rest or None
-        version = _Seen(answer.index, content, answer.held, is_complete=True, settled_at=now + rest)
+        version = Seen(answer.index, content, answer.held, is_complete=True, settled_at=now + rest)
         if seen is not None and seen.is_complete and (answer.index, content) == (seen.index, seen.content):
             return Snapshot(version, {}, again)
-        asked = _differing(dependencies, answer) if seen is not None and seen.is_complete else dependencies
+        asked = differing(dependencies, answer) if seen is not None and seen.is_complete else dependencies
         readings, failures = self._readings(asked, answer)
         has_more = any(each not in asked and each.path in answer.entries for each in dependencies)
         held = self._guard.judge(query, _comparable_index(answer), readings, self, has_more=has_more)
+        if isinstance(query, BatchQuery):
+            # Each refused key is asked for alone once more with the next answer.
+            again = max(again or 0.0, len(failures) / _MOST_REFUSED_PER_SECOND)
         plans_again = self._store.learn(query, dependencies, answer, hides=bool(failures))
         readings = {each: reading for each, reading in readings.items() if each not in held}
         failures |= held
@@ -260,33 +245,6 @@ class ConsulWatcher:
     def _pause_after(self, query: Query) -> float:
         is_unwatched = isinstance(query, Subject) and query.kind == "datacenters"
         return max(self._poll_seconds, UNWATCHED_SECONDS if is_unwatched else 0.0)
-
-
-def _terms(seen: _Seen | None, wait_seconds: float) -> Terms:
-    if seen is None:
-        return Terms()
-    wait = wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS)
-    return Terms(seen.index, wait, before=seen.held)
-
-
-def _content_of(answer: Answer, seen: _Seen | None) -> int:
-    """Return a mark of all that the answer holds; for the same data the same as before."""
-    held = answer.held
-    if held is None or held.changed is None or seen is None:
-        return answer.fingerprint
-    return (
-        hash((seen.content, frozenset((key, held.entries.get(key)) for key in held.changed)))
-        if held.changed
-        else seen.content
-    )
-
-
-def _differing(dependencies: frozenset[Dependency], answer: Answer) -> frozenset[Dependency]:
-    """Return what may read otherwise than before: of single keys, which may be many, the changed ones."""
-    changed = None if answer.held is None else answer.held.changed
-    if changed is None:
-        return dependencies
-    return frozenset(each for each in dependencies if each.kind != "key" or each.path in changed)
 
 
 def _comparable_index(answer: Answer) -> int:

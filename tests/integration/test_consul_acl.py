@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
+import pytest
+
 from confcar.errors import SourceDeniedError
 from confcar.model import ABSENT, Dependency, Reading
 from tests.integration.consul_following import following, want, watcher_of
@@ -109,15 +111,19 @@ def test_many_keys_of_a_folder_that_may_not_be_listed_are_read_one_by_one(consul
             assert followed.is_up
 
 
-def test_keys_that_a_listing_hides_are_denied_and_the_others_of_the_folder_are_read(consul_acl: ConsulServer) -> None:
+@pytest.mark.parametrize("connections", [pytest.param(32, id="one-by-one"), pytest.param(4, id="in-batches")])
+def test_keys_that_a_listing_hides_are_denied_and_the_others_of_the_folder_are_read(
+    connections: int, consul_acl: ConsulServer
+) -> None:
     keys = [want("key", f"acl/many/{name}{number}") for name in ("open", "shut") for number in range(8)]
     consul_acl.put_many({key.path: "1" for key in keys})
     token = consul_acl.create_token('key_prefix "acl/many/open" { policy = "read" }')
     missing = want("key", "acl/many/open-none")
-    with following(consul_acl.address, *keys, missing, token=token) as followed:
+    with following(consul_acl.address, *keys, missing, token=token, max_connections=connections) as followed:
         wait_until(lambda: all(followed.value(key) == b"1" for key in keys[:8]))
         wait_until(lambda: followed.value(missing) is None)
         wait_until(lambda: all(isinstance(followed.error(key), SourceDeniedError) for key in keys[8:]))
-        consul_acl.put(keys[0].path, "2")
-        wait_until(lambda: followed.value(keys[0]) == b"2")
+        for key in keys[:8]:
+            consul_acl.put(key.path, "2")
+        wait_until(lambda: all(followed.value(key) == b"2" for key in keys[:8]))
         assert all(followed.value(key) == "not read yet" for key in keys[8:])
