@@ -212,7 +212,7 @@ class ConsulWatcher:
         plans_again = self._store.learn(query, dependencies, answer, hides=bool(failures))
         readings = {each: reading for each, reading in readings.items() if each not in held}
         failures |= held
-        return Snapshot(replace(version, is_complete=not failures), readings, again, failures, plans_again)
+        return Snapshot(replace(version, is_complete=not failures), readings, again, failures, plans_again=plans_again)
 
     def _readings(
         self, dependencies: frozenset[Dependency], answer: Answer

@@ -178,7 +178,7 @@ def test_a_query_that_is_no_longer_wanted_ends_its_connection_at_once(
     keys = _keys(kv_prefix, range(3))
     _fill(consul, keys, "1")
     with following(consul_proxy.address, *keys) as followed:
-        wait_until(lambda: _all_are(followed, keys, "1") and consul_proxy.count() == 6)
+        wait_until(lambda: _all_are(followed, keys, "1") and consul_proxy.count() == 6 and followed.is_up is True)
         followed.store.subscribe("test", frozenset(keys[:1]), lambda: None)
         followed.follower.follow(frozenset(keys[:1]))
         wait_until(lambda: _connections(followed) == 1, timeout=3.0)
