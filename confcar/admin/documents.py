@@ -68,6 +68,8 @@ def _source(source: SourceStatus) -> dict[str, object]:
 def _bundle(bundle: BundleStatus) -> dict[str, object]:
     reload = asdict(bundle.reload)
     reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
+    if (slot := bundle.reload.slot) is not None:
+        reload["slot"] |= {"since": rfc3339(slot.since), "without_at": rfc3339(slot.without_at)}
     check = asdict(bundle.check)
     check["at"] = rfc3339(bundle.check.at)
     return {

@@ -18,6 +18,7 @@ _COUNTERS = {
     "source_requests_total": ("Requests to a source by answer code.", ("source", "code")),
     "render_total": ("Passes over a bundle's templates by result.", ("bundle", "result")),
     "check_total": ("Checks of a staged generation by result.", ("bundle", "result")),
+    "rollout_total": ("Reloads by how they came to a slot of the fleet's rollout.", ("bundle", "result")),
     "reload_total": ("Reload steps by kind and result.", ("bundle", "kind", "result")),
 }
 _GAUGES = {
@@ -88,6 +89,8 @@ class _Copied:
         yield gauge("render_missing_keys", "Data that the bundle waits for.", missing)
         pending: dict[str, float | None] = {n: float(b.reload.pending) for n, b in bundles.items()}
         yield gauge("reload_pending", "Whether the primary is owed a reload.", pending)
+        paced = {n: float(b.reload.slot.state == "waiting") if b.reload.slot else 0.0 for n, b in bundles.items()}
+        yield gauge("rollout_waiting", "Whether a reload waits for a slot of the fleet's rollout.", {**paced})
         last = {
             n: None if b.reload.last_successful is None else float(b.reload.last_successful) for n, b in bundles.items()
         }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
+from confcar.config.rollout import RolloutOptions
 from confcar.config.sources import TlsOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
 from confcar.destinations import find_fault
@@ -234,6 +235,8 @@ class BundleOptions(Model):
     """Wait a random time up to this before each reload, so that a fleet does not reload at once."""
     reload: list[ReloadStep] = Field(default=[])
     """One step or a list, run in order."""
+    rollout: RolloutOptions | None = None
+    """Default: each instance reloads when it has published."""
 
     @property
     def outside(self) -> list[str]:

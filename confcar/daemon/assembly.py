@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
+from confcar.config.sources import ConsulOptions
 from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
 from confcar.pipeline.checking import Check
-from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.reloading import OwedReload, Paces
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader
 from confcar.reloaders.command import DEFAULT_TIMEOUT_SECONDS
@@ -91,7 +92,8 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
             create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
             for step in options.reload
         ]
-        owed = OwedReload(Delivery(steps), publisher, context.status, splay_seconds=options.splay_seconds)
+        pace = create_rollout(context, name)
+        owed = OwedReload(Delivery(steps), publisher, context.status, splay_seconds=options.splay_seconds, pace=pace)
     parts = BundleParts(
         directory=options.directory,
         renderer=create_renderer(context, sources, options),
@@ -108,6 +110,18 @@ def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: b
         quiet_seconds=options.wait.quiet_seconds,
         max_seconds=options.wait.max_seconds,
     )
+
+
+def create_rollout(context: Context, name: str) -> Paces | None:
+    """Return what paces a bundle's reloads among the fleet's; None where nothing does. Connects to nothing yet."""
+    options = context.config.settings.bundles[name].rollout
+    if options is None:
+        return None
+    from confcar.reloaders.rollout import Rollout
+
+    source = context.config.settings.sources[options.source]
+    assert isinstance(source, ConsulOptions), "the config was checked"
+    return Rollout(name, options, source, status=context.status)
 
 
 def _limit_seconds(options: BundleOptions) -> float:

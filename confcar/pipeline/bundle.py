@@ -96,6 +96,8 @@ class BundlePipeline:
         self._refused = Backoff(*_REFUSED_BACKOFF)
         self._unpublished = Backoff(*_PUBLISH_BACKOFF)
         self._unwritten = Backoff(*_UNWRITTEN_BACKOFF)
+        if parts.owed is not None:
+            parts.owed.wake_by(self._inbox.wake)
         self._is_open = False
         self._is_following = False
         self._has_succeeded = False
@@ -143,6 +145,8 @@ class BundlePipeline:
     def close(self) -> None:
         """Give the directory back; `run` does so at its end."""
         self._parts.publisher.close()
+        if self._parts.owed is not None:
+            self._parts.owed.close()
 
     def run_pass(self) -> None:
         """Bring what is on disk up to what the sources hold: render, stage, check, publish. Does not wait for data.
@@ -205,7 +209,7 @@ class BundlePipeline:
     def _delivered(self) -> OwedReload | None:
         """Tell the primary what it is owed, where that is due, and return what was delivered."""
         owed = self._parts.owed
-        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
+        if owed is None or self._inbox.is_stopped or not owed.is_due():
             return None
         if not owed.is_instant:
             # It may take its time; meanwhile board, log and state are to say what is published and owed.

@@ -23,6 +23,7 @@ class Inbox:
         self._first_at: float | None = None
         self._last_at = 0.0
         self._is_stopped = False
+        self._is_woken = False
 
     @property
     def is_stopped(self) -> bool:
@@ -42,6 +43,12 @@ class Inbox:
                 self._first_at = self._last_at
             self._noted.notify_all()
 
+    def wake(self) -> None:
+        """End the wait under way, or the next one, although nothing changed. Any thread."""
+        with self._noted:
+            self._is_woken = True
+            self._noted.notify_all()
+
     def stop(self) -> None:
         """End every wait from now on."""
         with self._noted:
@@ -49,13 +56,14 @@ class Inbox:
             self._noted.notify_all()
 
     def wait(self, until: float | None) -> None:
-        """Block until something was noted, until the clock shows *until* (None: without end), or until stopped."""
+        """Block until something was noted, the clock shows *until* (None: without end), or it was woken or stopped."""
         with self._noted:
-            while not (self._is_stopped or self.has_news):
+            while not (self._is_stopped or self.has_news or self._is_woken):
                 left = None if until is None else until - self._clock()
                 if left is not None and left <= 0:
-                    return
+                    break
                 self._noted.wait(left)
+            self._is_woken = False
 
     def settle(self, *, quiet_seconds: float, max_seconds: float) -> None:
         """Block until nothing was noted for *quiet_seconds*, at most *max_seconds* after the first note, or stopped."""

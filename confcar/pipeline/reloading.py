@@ -47,6 +47,30 @@ class Remembers(Protocol):
         ...
 
 
+class Paces(Protocol):
+    """Spreads the reloads of a fleet; fulfilled by `reloaders.rollout.Rollout`. Blocks nobody."""
+
+    on_news: Callable[[], None]
+    """Called from another thread when `may_reload` is worth another question."""
+
+    @property
+    def look_again_at(self) -> float | None:
+        """When to ask again at the latest, by the monotonic clock; None while nothing is waited for."""
+        ...
+
+    def may_reload(self) -> bool:
+        """Return whether to reload now, and wait for the time when that is so where it is not."""
+        ...
+
+    def done(self) -> None:
+        """Let the next of the fleet reload; nothing where it was not asked for."""
+        ...
+
+    def close(self) -> None:
+        """Wait no longer, and let the next of the fleet reload. Takes a moment at most."""
+        ...
+
+
 class OwedReload:
     """What the primary of one bundle is owed. Used by the bundle's thread only."""
 
@@ -57,12 +81,14 @@ class OwedReload:
         status: Status,
         *,
         splay_seconds: float = 0.0,
+        pace: Paces | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
         self._memory = memory
         self._status = status
         self._splay_seconds = splay_seconds
+        self._pace = pace
         self._clock = clock
         self._backoff = Backoff(*_BACKOFF)
         self._change: Change | None = None
@@ -70,8 +96,29 @@ class OwedReload:
         self._changed_at: float | None = None
         self._error: ReloadError | None = None
         self._is_shown = True
-        self.due_at: float | None = None
-        """When to call `deliver`, by the clock; None while nothing is owed."""
+        self._appointment: float | None = None
+
+    @property
+    def due_at(self) -> float | None:
+        """When to ask `is_due`, by the clock; None while nothing is owed."""
+        again_at = None if self._pace is None else self._pace.look_again_at
+        return self._appointment if self._appointment is None or again_at is None else again_at
+
+    def is_due(self) -> bool:
+        """Return whether to call `deliver` now; where only the fleet's rollout is against it, wait for that."""
+        if self._appointment is None or self._appointment > self._clock():
+            return False
+        return self._pace is None or self._pace.may_reload()
+
+    def wake_by(self, wake: Callable[[], None]) -> None:
+        """Have *wake* called, from another thread, when `is_due` has to be asked before `due_at`."""
+        if self._pace is not None:
+            self._pace.on_news = wake
+
+    def close(self) -> None:
+        """Wait for nothing any longer; what is owed is owed by the next start. Takes a moment at most."""
+        if self._pace is not None:
+            self._pace.close()
 
     @property
     def is_instant(self) -> bool:
@@ -87,11 +134,11 @@ class OwedReload:
             step: How many steps of it were delivered already.
         """
         if self._change is None:
-            self.due_at = self._clock() + random.uniform(0.0, self._splay_seconds)  # noqa: S311 - spreads load only
+            self._appointment = self._clock() + random.uniform(0.0, self._splay_seconds)  # noqa: S311 - spreads load only
             self._changed_at = changed_at
         else:
             # Superseded while splaying or backing off: the newest goes out at once at the old appointment's latest.
-            self.due_at = min(self.due_at or self._clock(), self._clock() + self._splay_seconds)
+            self._appointment = min(self._appointment or self._clock(), self._clock() + self._splay_seconds)
         self._change, self._step = change, step
         self._backoff.reset()
         self._is_shown = False
@@ -122,6 +169,9 @@ class OwedReload:
         """
         change = self._change
         assert change is not None, "nothing was delivered"
+        if self._pace is not None:
+            # Also after a failure: a primary in trouble is not to hold up the fleet until its next attempt.
+            self._pace.done()
         self.show()
         self._status.update_reload(change.bundle, attempts=self._status.bundle(change.bundle).reload.attempts + 1)
         if self._error is not None:
@@ -143,7 +193,7 @@ class OwedReload:
 
     def _failed(self, change: Change, error: str) -> None:
         delay = self._backoff.next_seconds()
-        self.due_at = self._clock() + delay
+        self._appointment = self._clock() + delay
         self._status.count("reload_total", change.bundle, self._delivery.kinds[self._step], "failure")
         self._status.update_reload(change.bundle, last_error=error, last_successful=False)
         _log.warning(
@@ -154,7 +204,7 @@ class OwedReload:
     def _acknowledged(self, change: Change) -> None:
         now = self._clock()
         took = None if self._changed_at is None else now - self._changed_at
-        self._change, self.due_at, self._step, self._changed_at = None, None, 0, None
+        self._change, self._appointment, self._step, self._changed_at = None, None, 0, None
         self._status.update_reload(
             change.bundle,
             pending=False,
