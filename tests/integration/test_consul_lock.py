@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 def _consul_lock(consul: ConsulServer, key: str, *, slots: int, mark: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command under `consul lock`: it makes *mark* when it has a slot and ends when *mark* is gone again."""
     script = f"touch {mark}; while test -e {mark}; do sleep 0.05; done"
-    command = [consul.program, "lock", f"-http-addr={consul.address}", f"-n={slots}", key, script]
+    command = [str(consul.program), "lock", f"-http-addr={consul.address}", f"-n={slots}", key, script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             yield process
@@ -26,9 +26,7 @@ def _consul_lock(consul: ConsulServer, key: str, *, slots: int, mark: Path) -> I
             process.communicate(timeout=20.0)
 
 
-def test_confcar_waits_for_the_slots_that_consul_lock_has(
-    consul: ConsulServer, kv_prefix: str, tmp_path: Path
-) -> None:
+def test_confcar_waits_for_the_slots_that_consul_lock_has(consul: ConsulServer, kv_prefix: str, tmp_path: Path) -> None:
     source, key = source_at(consul.address), f"{kv_prefix}/slots"
     first, second = tmp_path / "first", tmp_path / "second"
     with _consul_lock(consul, key, slots=2, mark=first), _consul_lock(consul, key, slots=2, mark=second):

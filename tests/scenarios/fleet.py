@@ -136,7 +136,7 @@ def roll_out(folder: Path, consul: ConsulServer, *, count: int, slots: int, seco
 
 def _kill_a_holder(sidecars: Sequence[Sidecar], diary: Diary) -> None:
     """Kill one in the middle of its reload and start it again: the reload that it owed is made once more."""
-    number = wait_until(lambda: next(iter(diary.running()), None), timeout=60.0, step=0.005)
+    number, *_ = wait_until(diary.running, timeout=60.0, step=0.005)
     sidecars[int(number)].kill()
     sidecars[int(number)].start(waits=False)
 

@@ -28,6 +28,7 @@ def test_bundle_defaults(bench: Workbench) -> None:
         "wait": {"quiet_seconds": 0.2, "max_seconds": 5.0},
         "splay_seconds": 0.0,
         "reload": [],
+        "rollout": None,
     }
 
 

@@ -12,7 +12,7 @@ from confcar.log import Redactor
 from confcar.model import Change, RenderedFile
 from confcar.pipeline.bundle import BundleParts, BundlePipeline
 from confcar.pipeline.checking import Check
-from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.reloading import OwedReload, Paces
 from confcar.publishing.publisher import Publisher
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
@@ -61,6 +61,8 @@ class Stage:
         command: str | None = None,
         check: Check | None = None,
         primary: Primary | None = None,
+        pace: Paces | None = None,
+        splay: float = 0.0,
         quiet: float = 0.02,
         templates: list[TemplateOptions] | None = None,
         publisher: Publisher | None = None,
@@ -76,7 +78,9 @@ class Stage:
         )
         publisher = publisher or Publisher(name, self.folder / name, mode="swap", keep=2)
         options = CheckOptions(command=["sh", "-c", command]) if command else None
-        owed = None if primary is None else OwedReload(primary, publisher, self.status)
+        owed = None
+        if primary is not None:
+            owed = OwedReload(primary, publisher, self.status, splay_seconds=splay, pace=pace)
         self.status.add_bundle(name, str(self.folder / name))
         parts = BundleParts(
             directory=self.folder / name,
