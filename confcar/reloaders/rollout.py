@@ -48,6 +48,7 @@ class Rollout:
         self._source = source
         self._status = status
         self._turn: Turn | None = None
+        self._is_admitted = False
         self._asked_at = 0.0
         self._said: str | None = None
         self.on_news: Callable[[], None] = lambda: None
@@ -59,19 +60,26 @@ class Rollout:
         return None if self._turn is None else self._turn.look().answered_at + self._options.timeout_seconds
 
     def may_reload(self) -> bool:
-        """Return whether a slot is held, or no longer waited for; ask for one where that was not done yet."""
+        """Return whether a slot is held, or no longer waited for; ask for one where that was not done yet.
+
+        Once True it stays so until `done`: what follows a reload, and takes it back, is of the same turn.
+        """
+        if self._is_admitted:
+            return True
         if self._turn is None:
             self._turn = self._begin()
             self._asked_at, self._said = time.monotonic(), None
         if self._turn.use():
             self._show("held", f"holds a slot of {self._options.key}")
+            self._is_admitted = True
             return True
         view = self._turn.look()
-        if time.monotonic() >= view.answered_at + self._options.timeout_seconds:
+        self._is_admitted = time.monotonic() >= view.answered_at + self._options.timeout_seconds
+        if self._is_admitted:
             self._give_up(view)
-            return True
-        self._wait(view)
-        return False
+        else:
+            self._wait(view)
+        return self._is_admitted
 
     def done(self) -> None:
         """Give the slot back, without waiting for that."""
@@ -79,12 +87,15 @@ class Rollout:
             return
         turn, self._turn = self._turn, None
         turn.end()
-        self._conclude(turn.look())
+        if self._is_admitted:
+            self._conclude(turn.look())
+        self._is_admitted = False
+        self._status.update_reload(self._bundle, slot=None)
 
     def close(self) -> None:
         """Give the slot back, or wait for none any longer; takes a moment at most."""
         if self._turn is not None:
-            turn, self._turn = self._turn, None
+            turn, self._turn, self._is_admitted = self._turn, None, False
             turn.close()
             self._status.update_reload(self._bundle, slot=None)
 
@@ -139,7 +150,6 @@ class Rollout:
         slot = self._status.bundle(self._bundle).reload.slot
         result = "lost" if view.state == "lost" else "timeout" if slot and slot.state == "without" else "slot"
         self._status.count("rollout_total", self._bundle, result)
-        self._status.update_reload(self._bundle, slot=None)
         if result == "lost":
             extra = fields(bundle=self._bundle, key=self._options.key, error=view.trouble)
             _log.warning("the slot was lost while the reload ran; another instance may have reloaded too", extra=extra)

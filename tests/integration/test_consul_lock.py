@@ -67,6 +67,17 @@ def test_a_consul_lock_with_another_number_is_an_error_that_names_both(
         instance.wait_for_turn()
 
 
+def test_a_plain_consul_lock_fails_while_confcar_has_a_slot(
+    consul: ConsulServer, kv_prefix: str, tmp_path: Path
+) -> None:
+    source, key, mark = source_at(consul.address), f"{kv_prefix}/slots", tmp_path / "mark"
+    with instance_of(source, key) as instance:
+        instance.wait_for_turn()
+        with _consul_lock(consul, key, slots=1, mark=mark) as process:
+            assert process.wait(20.0) == 1
+        assert not mark.exists()
+
+
 def test_a_plain_consul_lock_holds_the_reload_up_and_says_why(
     consul: ConsulServer, kv_prefix: str, tmp_path: Path
 ) -> None:

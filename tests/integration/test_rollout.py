@@ -37,6 +37,17 @@ def test_one_slot_lets_one_reload_and_the_next_when_it_is_done(consul: ConsulSer
         assert first.counted("slot") == 1
 
 
+def test_a_turn_lasts_until_it_is_done_whatever_happens_to_the_slot(consul: ConsulServer, kv_prefix: str) -> None:
+    source, key = source_at(consul.address), f"{kv_prefix}/slots"
+    with instance_of(source, key) as instance:
+        instance.wait_for_turn()
+        consul.delete(f"{key}/", recurse=True)
+        pause(2 * FRESH_SECONDS)
+        assert instance.may_reload(), "what takes a reload back is of the same turn"
+        instance.rollout.done()
+        assert instance.counted("slot") + instance.counted("lost") == 1
+
+
 def test_as_many_reload_at_once_as_there_are_slots(consul: ConsulServer, kv_prefix: str) -> None:
     source, key = source_at(consul.address), f"{kv_prefix}/slots"
     with (
@@ -49,6 +60,14 @@ def test_as_many_reload_at_once_as_there_are_slots(consul: ConsulServer, kv_pref
         third.wait_for_holders(2)
         second.rollout.done()
         third.wait_for_turn()
+
+
+def test_who_waits_for_others_waits_beyond_the_timeout(consul: ConsulServer, kv_prefix: str) -> None:
+    source, key = source_at(consul.address), f"{kv_prefix}/slots"
+    with held_slot(source, key), instance_of(source, key, timeout="1s") as instance:
+        instance.wait_for_holders()
+        pause(2.5)
+        instance.wait_for_holders()
 
 
 def test_nothing_is_left_in_consul_when_all_are_done(consul: ConsulServer, kv_prefix: str) -> None:
@@ -192,8 +211,9 @@ def test_a_token_that_may_not_is_told_what_it_needs_and_the_reload_is_made_after
         assert instance.counted("timeout") == 1
 
 
-def test_a_token_that_may_write_sessions_and_the_folder_is_enough(consul_acl: ConsulServer) -> None:
-    rules = 'session_prefix "" { policy = "write" } key_prefix "allowed/slots/" { policy = "write" }'
+@pytest.mark.parametrize("sessions", ['session_prefix ""', 'session "test"'])
+def test_a_token_that_may_write_sessions_and_the_folder_is_enough(consul_acl: ConsulServer, sessions: str) -> None:
+    rules = f'{sessions} {{ policy = "write" }} key_prefix "allowed/slots/" {{ policy = "write" }}'
     source = source_at(consul_acl.address, **with_token(consul_acl.create_token(rules)))
     with instance_of(source, "allowed/slots") as instance:
         instance.wait_for_turn()
