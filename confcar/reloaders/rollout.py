@@ -48,6 +48,7 @@ class Rollout:
         self._source = source
         self._status = status
         self._turn: Turn | None = None
+        self._turn_before: Turn | None = None
         self._is_admitted = False
         self._asked_at = 0.0
         self._said: str | None = None
@@ -57,7 +58,9 @@ class Rollout:
     @property
     def look_again_at(self) -> float | None:
         """When the reload is made without a slot unless Consul answers before; None while no slot is waited for."""
-        return None if self._turn is None else self._turn.look().answered_at + self._options.timeout_seconds
+        if self._turn is None or self._is_admitted:
+            return None
+        return self._turn.look().answered_at + self._options.timeout_seconds
 
     def may_reload(self) -> bool:
         """Return whether a slot is held, or no longer waited for; ask for one where that was not done yet.
@@ -86,6 +89,7 @@ class Rollout:
         if self._turn is None:
             return
         turn, self._turn = self._turn, None
+        self._turn_before = turn
         turn.end()
         if self._is_admitted:
             self._conclude(turn.look())
@@ -94,10 +98,11 @@ class Rollout:
 
     def close(self) -> None:
         """Give the slot back, or wait for none any longer; takes a moment at most."""
-        if self._turn is not None:
-            turn, self._turn, self._is_admitted = self._turn, None, False
-            turn.close()
-            self._status.update_reload(self._bundle, slot=None)
+        self.done()
+        if self._turn_before is not None:
+            # Without this moment the process may end before Consul has heard of it.
+            self._turn_before.close()
+            self._turn_before = None
 
     def _begin(self) -> Turn:
         sessions = ConsulSessions(self._source)

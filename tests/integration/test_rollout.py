@@ -43,6 +43,7 @@ def test_a_turn_lasts_until_it_is_done_whatever_happens_to_the_slot(consul: Cons
         instance.wait_for_turn()
         consul.delete(f"{key}/", recurse=True)
         pause(2 * FRESH_SECONDS)
+        assert instance.rollout.look_again_at is None, "nothing is waited for"
         assert instance.may_reload(), "what takes a reload back is of the same turn"
         instance.rollout.done()
         assert instance.counted("slot") + instance.counted("lost") == 1
@@ -77,6 +78,17 @@ def test_nothing_is_left_in_consul_when_all_are_done(consul: ConsulServer, kv_pr
         assert f"{key}/.lock" in _below(consul, key)
         instance.rollout.done()
         wait_until(lambda: not _below(consul, key))
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_closing_waits_until_the_slot_is_given_back(consul: ConsulServer, kv_prefix: str, *, is_done: bool) -> None:
+    source, key = source_at(consul.address), f"{kv_prefix}/slots"
+    with instance_of(source, key) as instance:
+        instance.wait_for_turn()
+        if is_done:
+            instance.rollout.done()
+        instance.rollout.close()
+        assert not _below(consul, key)
 
 
 def test_the_keys_are_those_of_consul_lock(consul: ConsulServer, kv_prefix: str) -> None:

@@ -34,8 +34,10 @@ class ScriptedPace:
     def may_reload(self) -> bool:
         self.asked.append(self.clock())
         self.is_asked.set()
-        self.look_again_at = self.clock() + 600.0 if self.admits_at is None else self.admits_at
-        return self.is_admitted or (self.admits_at is not None and self.clock() >= self.admits_at)
+        is_admitted = self.is_admitted or (self.admits_at is not None and self.clock() >= self.admits_at)
+        again_at = self.clock() + 600.0 if self.admits_at is None else self.admits_at
+        self.look_again_at = None if is_admitted else again_at
+        return is_admitted
 
     def admit(self) -> None:
         self.is_admitted = True
