@@ -22,8 +22,8 @@ from confcar.reloaders.semaphore import Semaphore
 
 RENEW_SECONDS = SESSION_SECONDS / 3
 FRESH_SECONDS = 1.0
-"""How old a proof may be when a reload starts. Consul ends a session that was proven no sooner than SESSION_SECONDS
-after that; only a person can."""
+"""How old a proof may be when a reload starts. Each proof renews the session: by itself Consul ends it no sooner than
+SESSION_SECONDS after that."""
 _BACKOFF = (0.25, 4.0)
 _END_SECONDS = 0.4
 _log = logging.getLogger(__name__)
@@ -174,16 +174,15 @@ class Turn:
             self._changed.wait_for(lambda: self._is_ended or self._is_doubted, left)
             if self._is_ended:
                 return
+        self._prove()
+
+    def _prove(self) -> None:
+        """Renew, and ask for the slot once more: that a document was written proves nothing of the session it names."""
         now = time.monotonic()
         if not self._sessions.renew(self._session):
             self._lose("the session was ended")
             return
         self._renew_at, self._alive_until = now + RENEW_SECONDS, now + SESSION_SECONDS
-        self._prove()
-
-    def _prove(self) -> None:
-        """Ask for the slot once more: that a document was written proves nothing of the session it names."""
-        now = time.monotonic()
         listing = self._sessions.list(self._semaphore.folder)
         if self._semaphore.holds(self._session, listing):
             self._is_doubted = False

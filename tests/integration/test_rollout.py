@@ -104,6 +104,7 @@ def test_the_keys_are_those_of_consul_lock(consul: ConsulServer, kv_prefix: str)
         assert found[f"{key}/{session}"]["Session"] == session
         (held,) = consul.call("GET", f"/v1/session/info/{session}").expect(200).json
         assert (held["TTL"], held["Behavior"], held["LockDelay"]) == (f"{SESSION_SECONDS}s", "delete", 0)
+        assert (held["NodeChecks"], held["ServiceChecks"]) == ([], None), "only its own time ends it"
 
 
 def test_who_gives_up_waiting_leaves_nothing(consul: ConsulServer, kv_prefix: str) -> None:
