@@ -65,8 +65,30 @@ class CheckStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """A reload's slot in the fleet's rollout.
+
+    Attributes:
+        state: waiting: for a slot. held: the reload runs or is about to. without: it runs without one, after the
+            rollout's `timeout`.
+        message: The same for people: for what it waits, who has the slots, what is wrong.
+        since: When the state began.
+        holders: Who has the slots, while waiting.
+        error: Why no slot can be had; None where nothing is wrong.
+        without_at: When the reload will be made without a slot if *error* lasts; None without an error.
+    """
+
+    state: Literal["waiting", "held", "without"]
+    message: str
+    since: float
+    holders: tuple[str, ...] = ()
+    error: str | None = None
+    without_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadStatus:
-    """The reload of a bundle's current generation."""
+    """The reload of a bundle's current generation. *slot* is None where the reload needs none now."""
 
     pending: bool = False
     attempts: int = 0
@@ -74,6 +96,7 @@ class ReloadStatus:
     acknowledged_generation: int | None = None
     acknowledged_at: float | None = None
     last_successful: bool | None = None
+    slot: SlotStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def _refused(refused: RefusedStatus | None) -> dict[str, object] | None:
 def _bundle(bundle: BundleStatus) -> dict[str, object]:
     reload = asdict(bundle.reload)
     reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
+    if (slot := bundle.reload.slot) is not None:
+        reload["slot"] |= {"since": rfc3339(slot.since), "without_at": rfc3339(slot.without_at)}
     check = asdict(bundle.check)
     check["at"] = rfc3339(bundle.check.at)
     return {

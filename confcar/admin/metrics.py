@@ -21,6 +21,7 @@ _COUNTERS = {
     "reload_total": ("Reload steps, and verify after them, by kind and result.", ("bundle", "kind", "result")),
     "rollback_total": ("How often the generation before came back.", ("bundle",)),
     "drift_repaired_total": ("How often published files were repaired that others had changed.", ("bundle",)),
+    "rollout_total": ("Reloads by how they came to a slot of the fleet's rollout.", ("bundle", "result")),
 }
 _GAUGES = {
     "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),
@@ -103,6 +104,8 @@ class _Copied:
         yield gauge("render_missing_keys", "Data that the bundle waits for.", missing)
         pending: dict[str, float | None] = {n: float(b.reload.pending) for n, b in bundles.items()}
         yield gauge("reload_pending", "Whether the primary is owed a reload.", pending)
+        paced = {n: float(b.reload.slot.state == "waiting") if b.reload.slot else 0.0 for n, b in bundles.items()}
+        yield gauge("rollout_waiting", "Whether a reload waits for a slot of the fleet's rollout.", {**paced})
         last = {
             n: None if b.reload.last_successful is None else float(b.reload.last_successful) for n, b in bundles.items()
         }

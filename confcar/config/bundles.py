@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from confcar.config.http import HttpOptions
+from confcar.config.rollout import RolloutOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
 from confcar.config.verify import VerifyOptions
 from confcar.destinations import find_fault
@@ -196,7 +197,9 @@ class BundleOptions(Model):
     keep: Annotated[int, Field(ge=0)] = 2
     """How many older generations are kept beside the current one."""
     templates: Annotated[list[TemplateOptions], Field(min_length=1)]
+    """What is rendered, at least one."""
     check: CheckOptions | None = None
+    """Default: what renders is published, after the formats that templates name."""
     wait: WaitOptions = WaitOptions()
     splay_seconds: Duration = Field(default=0.0, alias="splay")
     """Wait a random time up to this before each reload, so that a fleet does not reload at once."""
@@ -208,6 +211,8 @@ class BundleOptions(Model):
     """What must hold after the reload, before it counts as acknowledged."""
     on_failure: Literal["rollback", "keep"] | None = None
     """Where it fails: `rollback` (default where `verify` is set) goes back to the generation before, `keep` stays."""
+    rollout: RolloutOptions | None = None
+    """Default: each instance reloads when it has published."""
 
     @property
     def outside(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What can be wrong between parts that are right by themselves: places that two bundles claim, templates not there."""
+"""What can be wrong between parts that are right by themselves: places claimed twice, things that are not there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ Place = Callable[[Location], str]
 
 def find_conflicts(settings: Settings, place: Place) -> list[str]:
     """Return one line per conflict, with the place of the later party."""
-    return [*_directories(settings, place), *_destinations(settings, place), *_templates(settings, place)]
+    checks = (_directories, _destinations, _templates, _rollouts)
+    return [line for check in checks for line in check(settings, place)]
 
 
 def _directories(settings: Settings, place: Place) -> Iterator[str]:
@@ -66,3 +67,19 @@ def _templates(settings: Settings, place: Place) -> Iterator[str]:
                 location = ("bundles", name, "templates", index, "source")
                 what = "is not a file" if template.source.exists() else "there is no such file"
                 yield f"{place(location)}: {'.'.join(map(str, location))}: {what}: {template.source}"
+
+
+def _rollouts(settings: Settings, place: Place) -> Iterator[str]:
+    for name, bundle in settings.bundles.items():
+        if bundle.rollout is None:
+            continue
+        location: Location = ("bundles", name, "rollout", "source")
+        where = f"{place(location)}: {'.'.join(map(str, location))}"
+        source = settings.sources.get(bundle.rollout.source)
+        if source is None:
+            yield f"{where}: there is no source named {bundle.rollout.source}"
+        elif source.type != "consul":
+            yield f"{where}: {bundle.rollout.source} is a {source.type} source; slots are had in Consul only"
+        if not bundle.reload:
+            location = ("bundles", name, "rollout")
+            yield f"{place(location)}: bundles.{name}.rollout: paces reloads, and the bundle has no `reload`"

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
+from confcar.config.sources import ConsulOptions
 from confcar.handover.handover import Handover, Life
 from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER, Kind
 from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
 from confcar.pipeline.parts import BundleParts
-from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.reloading import OwedReload, Paces
 from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader
@@ -130,7 +131,7 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
         check=Check(options.check, context.environ, context.redactor),
         publisher=publisher,
         following=sources.following,
-        owed=_create_owed(context, options, publisher) if is_told else None,
+        owed=_create_owed(context, name, options, publisher) if is_told else None,
         limit_seconds=_limit_seconds(options),
         rolls_back=options.rolls_back,
         drift_seconds=options.drift_seconds if reloads else 0.0,
@@ -146,7 +147,7 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     return Bundle(name, options, renderer, publisher, pipeline)
 
 
-def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload:
+def _create_owed(context: Context, name: str, options: BundleOptions, publisher: Publisher) -> OwedReload:
     steps = [
         create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
         for step in options.reload
@@ -157,6 +158,7 @@ def _create_owed(context: Context, options: BundleOptions, publisher: Publisher)
         context.status,
         splay_seconds=options.splay_seconds,
         verification=_create_verification(context, options),
+        pace=create_rollout(context, name),
     )
 
 
@@ -173,6 +175,18 @@ def _create_verification(context: Context, options: BundleOptions) -> Verificati
 def _settings_digest(options: BundleOptions) -> str:
     """Return a digest of how a generation is told and verified: what was refused by other settings is tried again."""
     return hashlib.sha256(repr((options.reload, options.verify)).encode()).hexdigest() if options.verify else ""
+
+
+def create_rollout(context: Context, name: str) -> Paces | None:
+    """Return what paces a bundle's reloads among the fleet's; None where nothing does. Connects to nothing yet."""
+    options = context.config.settings.bundles[name].rollout
+    if options is None:
+        return None
+    from confcar.reloaders.rollout import Rollout
+
+    source = context.config.settings.sources[options.source]
+    assert isinstance(source, ConsulOptions), "the config was checked"
+    return Rollout(name, options, source, status=context.status)
 
 
 def _limit_seconds(options: BundleOptions) -> float:

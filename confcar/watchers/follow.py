@@ -135,15 +135,11 @@ class Follower:
         if added and task.is_blocking:
             # Its fetch may block on for a while with the old question: until it has answered the new one, what was
             # added is polled beside it.
-            stand_in = next((each for each in task.stand_ins if each.is_queued and not each.is_once), None)
-            if stand_in is None:
-                stand_in = Task(query, added, task.name, is_stand_in=True, due_at=self._clock())
-                task.stand_ins.append(stand_in)
-                self._enqueue(stand_in)
-            else:
-                stand_in.dependencies |= added
-                stand_in.version, stand_in.due_at = None, self._clock()
+            stand_in = task.stand_in_for(added, now=self._clock())
+            if stand_in.is_queued:
                 self._queue.tidy()
+            else:
+                self._enqueue(stand_in)
         elif added:
             task.due_at = self._clock()
             self._queue.tidy()

@@ -10,7 +10,7 @@ import pytest
 from confcar.admin.documents import readiness, status_document
 from confcar.admin.times import rfc3339
 from confcar.model import Missing
-from confcar.status import CheckStatus, Status
+from confcar.status import CheckStatus, SlotStatus, Status
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ def test_before_anything_happened_every_key_is_there_and_null_where_there_is_non
                     "acknowledged_generation": None,
                     "acknowledged_at": None,
                     "last_successful": None,
+                    "slot": None,
                 },
                 "refused": None,
             }
@@ -94,6 +95,19 @@ def test_what_happened_is_shown(status: Status) -> None:
         }
     ]
     assert bundle["reload"]["acknowledged_generation"] == 6
+
+
+def test_a_wait_for_a_slot_is_shown_with_its_times(status: Status) -> None:
+    slot = SlotStatus("waiting", "cannot get a slot", 1_700_000_000.0, ("a", "b"), "no leader", 1_700_000_600.0)
+    status.update_reload("web", slot=slot)
+    assert document(status)["bundles"]["web"]["reload"]["slot"] == {
+        "state": "waiting",
+        "message": "cannot get a slot",
+        "since": "2023-11-14T22:13:20.000Z",
+        "holders": ["a", "b"],
+        "error": "no leader",
+        "without_at": "2023-11-14T22:23:20.000Z",
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_bundle_defaults(bench: Workbench) -> None:
         "reload": [],
         "verify": None,
         "on_failure": None,
+        "rollout": None,
     }
 
 
