@@ -55,7 +55,7 @@ def _texts() -> dict[tuple[str, str], str]:
     """Return the text of each field by its model's name and its own, inherited ones too."""
     models: list[type[BaseModel]] = [settings.Settings, *_below(Model)]
     modules = {module: _descriptions(sys.modules[module]) for module in {model.__module__ for model in models}}
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for model in models:
         for base in reversed(model.__mro__):
             own = modules.get(base.__module__, {})
@@ -71,7 +71,7 @@ def _below(model: type[Model]) -> Iterator[type[Model]]:
 
 def _descriptions(module: ModuleType) -> dict[tuple[str, str], str]:
     """Return the text below each field of each class of a module."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for node in ast.parse(inspect.getsource(module)).body:
         if not isinstance(node, ast.ClassDef):
             continue
