@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from confcar.model import CONFIG_FOLDER, Missing
+from confcar.primary_status import PrimaryStatus
 
 BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
 """waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the
@@ -126,11 +127,17 @@ class StatusCopy:
     histograms: dict[tuple[str, ...], Histogram]
     late: tuple[str, ...]
     config: ConfigStatus = ConfigStatus()
+    primary: PrimaryStatus | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether every bundle has a published generation."""
         return all(bundle.generation is not None for bundle in self.bundles.values())
+
+    @property
+    def unpublished(self) -> tuple[str, ...]:
+        """The bundles that have no published generation, in the order of the config."""
+        return tuple(name for name, bundle in self.bundles.items() if bundle.generation is None)
 
 
 @dataclass(slots=True)
@@ -150,6 +157,32 @@ class Status:
     _histograms: dict[tuple[str, ...], Histogram] = field(default_factory=dict)
     _beats: dict[str, _Beat] = field(default_factory=dict)
     _config: ConfigStatus = ConfigStatus()
+    _primary: PrimaryStatus | None = None
+    _on_publish: Callable[[], None] | None = None
+
+    def show_primary(self, primary: PrimaryStatus) -> None:
+        """Show this of the primary from now on."""
+        with self._lock:
+            self._primary = primary
+
+    def update_primary(self, **changes: object) -> None:
+        """Replace fields of the PrimaryStatus; nothing where no primary is shown."""
+        with self._lock:
+            if self._primary is not None:
+                self._primary = replace(self._primary, **changes)  # type: ignore[arg-type]  # fields by name
+
+    @property
+    def primary(self) -> PrimaryStatus | None:
+        """What is shown of the primary now, None where there is none."""
+        return self._primary
+
+    def call_on_publish(self, listener: Callable[[], None] | None) -> None:
+        """Call *listener* in whatever thread shows another generation of a bundle, and when other bundles are shown."""
+        self._on_publish = listener
+
+    def _tell_listener(self) -> None:
+        if (listener := self._on_publish) is not None:
+            listener()
 
     def config_loaded(self, path: str) -> None:
         """Note that the config at *path* is in force from now on."""
@@ -177,6 +210,7 @@ class Status:
                 for name, directory in bundles.items()
             }
         self.tidy()
+        self._tell_listener()
 
     def tidy(self) -> None:
         """Forget the numbers of what is not shown: a thread that ended late may have left some."""
@@ -235,6 +269,8 @@ class Status:
         with self._lock:
             if (bundle := self._bundles.get(name)) is not None:
                 self._bundles[name] = replace(bundle, **changes)  # type: ignore[arg-type]  # fields by name
+        if changes.get("generation") is not None:
+            self._tell_listener()
 
     def update_reload(self, name: str, **changes: object) -> None:
         """Replace fields of a bundle's ReloadStatus."""
@@ -279,4 +315,5 @@ class Status:
                 dict(self._histograms),
                 tuple(sorted(name for name, beat in self._beats.items() if beat.due < now)),
                 self._config,
+                self._primary,
             )

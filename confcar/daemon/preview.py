@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from confcar.config.bundles import TemplateOptions
 from confcar.daemon.assembly import Context, Sources, create_publisher, create_renderer, create_sources
 from confcar.errors import ConfcarError
 from confcar.model import RenderedFile
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.publishing.publisher import PublishedFile
+from confcar.supervisor.environment import environment_templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,16 @@ class Preview:
 
 
 def compile_templates(context: Context) -> list[ConfcarError]:
-    """Return what is wrong with the templates of all bundles, without asking any source. Empty: all compile."""
+    """Return what is wrong with all templates, the primary's variables included; asks no source. Empty: all compile."""
     problems = []
     with _sources(context) as sources:
-        for options in context.config.settings.bundles.values():
+        settings = context.config.settings
+        sets: list[Sequence[TemplateOptions]] = [options.templates for options in settings.bundles.values()]
+        if settings.primary is not None and settings.primary.environment:
+            sets.append(environment_templates(settings.primary.environment))
+        for templates in sets:
             try:
-                create_renderer(context, sources, options).compile()
+                create_renderer(context, sources, templates).compile()
             except ConfcarError as error:
                 problems.append(error)
     return problems
@@ -74,7 +80,7 @@ class _Waiting:
     def __init__(self, context: Context, sources: Sources, name: str) -> None:
         self._name = name
         self._inbox = Inbox()
-        renderer = create_renderer(context, sources, context.config.settings.bundles[name])
+        renderer = create_renderer(context, sources, context.config.settings.bundles[name].templates)
         self._collector = Collector(name, renderer, sources.following, self._inbox)
         self._fault: ConfcarError | None = None
         try:

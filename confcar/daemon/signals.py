@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -31,10 +31,28 @@ class Signals:
         self._actions: dict[int, Action] = {}
         self._before: dict[int, signal._HANDLER] = {}
         self._stops = 0
+        self._at_once: Action = lambda: None
 
     def on(self, number: int, action: Action) -> None:
         """Do *action* when that signal comes. Main thread only, like all but `call`."""
         self._actions[number] = action
+
+    def hear(self, numbers: Iterable[int]) -> None:
+        """Hear these signals, too. Main thread only."""
+        for number in numbers:
+            if number not in self._before:
+                self._before[number] = signal.signal(number, self._handle)
+
+    def before_ending_at_once(self, action: Action) -> None:
+        """Do *action*, in the handler, before a second stop ends the process."""
+        self._at_once = action
+
+    def stop(self) -> None:
+        """Ask for a stop as the first SIGTERM does. Any thread; does not block."""
+        self._heard.put(self._stop_asked)
+
+    def _stop_asked(self) -> None:
+        self._stops = max(1, self._stops)
 
     def call(self, action: Action) -> None:
         """Have the main thread do something while it waits. Any thread; does not block."""
@@ -72,6 +90,7 @@ class Signals:
         if number in _STOP:
             self._stops += 1
             if self._stops > 1:
+                self._at_once()
                 os._exit(128 + number)
         self._heard.put(number)
 

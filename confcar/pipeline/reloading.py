@@ -52,7 +52,18 @@ class Remembers(Protocol):
 
 
 class OwedReload:
-    """What the primary of one bundle is owed. Used by the bundle's thread only."""
+    """What the primary of one bundle is owed. Used by the bundle's thread only.
+
+    Args:
+        delivery: Tells the primary.
+        memory: Where what was delivered is remembered.
+        status: The board.
+        splay_seconds: Each reload waits a random time up to this.
+        is_held: Returns whether the step of this number is not to be made now, because the primary is about to start;
+            asked by the bundle's thread, which is woken when that is over.
+        verification: What must hold after the delivery; None where nothing has to.
+        clock: Seconds.
+    """
 
     def __init__(
         self,
@@ -62,8 +73,10 @@ class OwedReload:
         *,
         splay_seconds: float = 0.0,
         verification: Verification | None = None,
+        is_held: Callable[[int], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._is_held = is_held
         self._delivery = delivery
         self._memory = memory
         self._verification = verification
@@ -78,7 +91,7 @@ class OwedReload:
         self._is_shown = True
         self._is_undecided = False
         self.due_at: float | None = None
-        """When to call `deliver`, by the clock; None while nothing is owed."""
+        """When the next attempt is due, by the clock; None while nothing is owed."""
         self.refusal: VerifyFailedError | None = None
         """Why what is owed did not hold when it was verified last; None where that was not so."""
 
@@ -91,6 +104,11 @@ class OwedReload:
     def is_verified(self) -> bool:
         """Whether something must hold after the delivery: then `verify` is to be called before `conclude`."""
         return self._verification is not None
+
+    @property
+    def deliver_at(self) -> float | None:
+        """When to call `deliver`, by the clock: what `due_at` says, but None while what is owed is held back."""
+        return None if self.due_at is not None and self._is_held(self._step) else self.due_at
 
     def owe(self, change: Change, *, changed_at: float | None, step: int = 0, at_once: bool = False) -> None:
         """Owe the reload of *change* instead of whatever was owed before.

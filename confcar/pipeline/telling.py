@@ -62,7 +62,8 @@ class Telling:
     def _delivered(self) -> OwedReload | None:
         """Tell the primary what it is owed, where that is due, and return what was delivered."""
         owed = self._owed
-        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
+        at = None if owed is None else owed.deliver_at
+        if owed is None or at is None or at > self._clock() or self._inbox.is_stopped:
             return None
         if not owed.is_instant:
             # It may take its time; meanwhile board, log and state are to say what is published and owed.
