@@ -27,6 +27,8 @@ _PARENT = 1  # position in /proc/<pid>/stat behind the name
 # Also while a process is started: it is to be in the list before its end can be seen.
 _lock = threading.Lock()
 _own: set[int] = set()
+# Children from before confcar was what this process runs: reaped, but not ended with what the primary has left.
+_before: set[int] = set()
 
 
 def start(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - Popen's
@@ -65,6 +67,9 @@ def reap_others() -> int:
 
 def adopt_orphans(*, is_on: bool = True) -> bool:
     """Let what the processes below confcar leave behind become its children; return whether the kernel agreed."""
+    with _lock:
+        _before.clear()
+        _before.update(_children())
     import ctypes
 
     try:
@@ -74,7 +79,7 @@ def adopt_orphans(*, is_on: bool = True) -> bool:
 
 
 def end_others(number: int, within_seconds: float) -> None:
-    """Send a signal to all children that nobody waits for, and kill those that are left when the time is up."""
+    """Send a signal to all adopted children, and kill those that are left when the time is up. Blocks until then."""
     until = time.monotonic() + within_seconds
     told: set[int] = set()
     while others := _others():
@@ -92,7 +97,7 @@ def end_others(number: int, within_seconds: float) -> None:
 def _others() -> set[int]:
     reap_others()
     with _lock:
-        return {pid for pid in _children() if pid not in _own}
+        return {pid for pid in _children() if pid not in _own | _before}
 
 
 def _next_ended() -> int | None:

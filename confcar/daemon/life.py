@@ -1,4 +1,4 @@
-"""The two lives: `run`, the sidecar, until a stop or the primary's end; `once`, the init container, until all is there."""
+"""The two lives: `run`, the sidecar, until told to stop; `once`, the init container, until all is published."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def run(context: Context) -> int:
             _steer(context, fleet, control=control, signals=signals)
             manager.stopping()
             # Before the listener goes: it is asked until the last reload is over, and the primary has ended.
-            fleet.end()
-            code = 0 if primary is None else primary.stop()
+            ending.close()
+    code = 0 if primary is None else primary.stop()
     _log.info("stopped", extra=fields(code=code) if code else {})
     return code
 

@@ -33,6 +33,9 @@ CONTRACT = {
 OURS: dict[str, set[str]] = {
     "confcar_config_loaded_timestamp_seconds": set(),
     "confcar_config_last_reload_successful": set(),
+    "confcar_primary_up": set(),
+    "confcar_primary_restarts_total": set(),
+    "confcar_primary_start_timestamp_seconds": set(),
 }
 
 
