@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from signal import SIGCHLD, SIGCONT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
@@ -22,7 +22,7 @@ COMMAND_ONLY = ("stop_signal", "stop_timeout", "restart", "environment", "on_cha
 def _check_variables(environment: dict[str, str]) -> dict[str, str]:
     for name in environment:
         if not _VARIABLE.fullmatch(name):
-            message = "a variable's name is made of letters, digits and _, and begins with no digit"
+            message = "variables are named by letters, digits and _, no digit first"
             raise ValueError(message)
     return environment
 
@@ -64,13 +64,12 @@ class PrimaryOptions(Model):
             raise ValueError(message)
         return number
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_way(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the config holds
-        if isinstance(data, dict) and len([way for way in _WAYS if data.get(way) is not None]) != 1:
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if len([way for way in _WAYS if getattr(self, way) is not None]) != 1:
             message = "give exactly one of command, pid_file and process"
             raise ValueError(message)
-        return data
+        return self
 
     @property
     def mode(self) -> Literal["command", "pid_file", "process"]:
