@@ -49,7 +49,7 @@ class Sidecar:
     def __init__(
         self, config: Path, *, environ: Mapping[str, str] | None = None, prefix: Sequence[str | Path] = ()
     ) -> None:
-        """Prepare one for *config*; its admin listener is on a free port of its own. *prefix* is a command that runs it."""
+        """Prepare one for *config*, run by the command *prefix*; its admin listener is on a free port of its own."""
         self._prefix = list(map(str, prefix))
         self.config = config
         self.port = free_port()

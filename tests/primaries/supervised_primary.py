@@ -53,9 +53,9 @@ def main() -> int:
         line = {"event": event, "pid": os.getpid(), "text": options.file.read_text(), "variables": variables}
         with options.log.open("a") as log:
             log.write(json.dumps(line) + "\n")
-        number = signal.sigwait(heard)
-        event = "reload" if number == signal.SIGHUP else signal.Signals(number).name
-        if number == signal.SIGTERM and not options.ignore_term:
+        taken = signal.Signals(signal.sigwait(heard))
+        event = "reload" if taken is signal.SIGHUP else taken.name
+        if taken is signal.SIGTERM and not options.ignore_term:
             return int(options.code)
 
 
