@@ -51,7 +51,7 @@ def test_a_command_has_the_defaults_of_the_docs(bench: Workbench) -> None:
             "6:25: primary.environment: variables are named by letters, digits and _, no digit first",
             id="variable",
         ),
-        pytest.param("{comand: [a]}", "6:11: primary.comand: unknown key; did you mean command?", id="key"),
+        pytest.param("{commands: [a]}", "6:11: primary.commands: unknown key; did you mean command?", id="key"),
     ],
 )
 def test_fault(bench: Workbench, text: str, problem: str) -> None:
