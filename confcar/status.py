@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from confcar.histogram import Histogram
 from confcar.model import CONFIG_FOLDER, Missing
 from confcar.primary_status import PrimaryStatus
 
@@ -23,7 +24,6 @@ primary is not well with what is published. What the primary was told of it is `
 
 # The metrics whose first label is a source; that of all others is a bundle.
 _SOURCE_METRICS = ("source_", "vault_", "consul_")
-LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +102,6 @@ class ConfigStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
-    """Counts per bucket of LATENCY_BUCKETS_SECONDS plus one for everything above, and the sum in seconds."""
-
-    counts: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_SECONDS) + 1)
-    total: float = 0.0
-
-    def with_value(self, seconds: float) -> Histogram:
-        """Return this histogram with one more observation."""
-        index = next((i for i, bound in enumerate(LATENCY_BUCKETS_SECONDS) if seconds <= bound), -1)
-        counts = list(self.counts)
-        counts[index] += 1
-        return Histogram(tuple(counts), self.total + seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class StatusCopy:
     """Everything at one moment. *counters* and *gauges* are keyed by metric name (without prefix) and label values."""
 
@@ -158,7 +143,7 @@ class Status:
     _beats: dict[str, _Beat] = field(default_factory=dict)
     _config: ConfigStatus = ConfigStatus()
     _primary: PrimaryStatus | None = None
-    _on_publish: Callable[[], None] | None = None
+    _on_publish: Callable[[], None] = field(default=lambda: None)
 
     def show_primary(self, primary: PrimaryStatus) -> None:
         """Show this of the primary from now on."""
@@ -176,13 +161,9 @@ class Status:
         """What is shown of the primary now, None where there is none."""
         return self._primary
 
-    def call_on_publish(self, listener: Callable[[], None] | None) -> None:
+    def call_on_publish(self, listener: Callable[[], None]) -> None:
         """Call *listener* in whatever thread shows another generation of a bundle, and when other bundles are shown."""
         self._on_publish = listener
-
-    def _tell_listener(self) -> None:
-        if (listener := self._on_publish) is not None:
-            listener()
 
     def config_loaded(self, path: str) -> None:
         """Note that the config at *path* is in force from now on."""
@@ -210,7 +191,7 @@ class Status:
                 for name, directory in bundles.items()
             }
         self.tidy()
-        self._tell_listener()
+        self._on_publish()
 
     def tidy(self) -> None:
         """Forget the numbers of what is not shown: a thread that ended late may have left some."""
@@ -270,7 +251,7 @@ class Status:
             if (bundle := self._bundles.get(name)) is not None:
                 self._bundles[name] = replace(bundle, **changes)  # type: ignore[arg-type]  # fields by name
         if changes.get("generation") is not None:
-            self._tell_listener()
+            self._on_publish()
 
     def update_reload(self, name: str, **changes: object) -> None:
         """Replace fields of a bundle's ReloadStatus."""

@@ -10,7 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.exposition import generate_latest
 
-from confcar.status import LATENCY_BUCKETS_SECONDS, Histogram, StatusCopy
+from confcar.histogram import LATENCY_BUCKETS_SECONDS, Histogram
+from confcar.status import StatusCopy
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 

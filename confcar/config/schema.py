@@ -11,7 +11,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from confcar.config import bundles, primary, settings, sources
+from confcar.config import bundles, http, primary, settings, sources, verify
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,7 +20,9 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the config file, by the names that the file uses."""
     schema = settings.Settings.model_json_schema(by_alias=True, mode="validation")
     texts = {
-        name: text for module in (sources, bundles, primary, settings) for name, text in _descriptions(module).items()
+        name: text
+        for module in (sources, bundles, http, verify, primary, settings)
+        for name, text in _descriptions(module).items()
     }
     for title, definition in {**schema.get("$defs", {}), "Settings": schema}.items():
         properties = definition.get("properties", {})

@@ -177,14 +177,15 @@ def _create_owed(context: Context, options: BundleOptions, publisher: Publisher)
         # Behind the last step stands the verification, which a primary that does not run cannot pass.
         return primary is not None and (step >= len(to_primary) or to_primary[step]) and primary.is_away()
 
-    return OwedReload(
+    owed = OwedReload(
         Delivery(steps),
         publisher,
         context.status,
         splay_seconds=options.splay_seconds,
         verification=_create_verification(context, options),
-        is_held=is_held,
     )
+    owed.hold_while(is_held)
+    return owed
 
 
 def _create_verification(context: Context, options: BundleOptions) -> Verification | None:

@@ -36,6 +36,7 @@ def run(context: Context) -> int:
         ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
     from confcar.daemon.control import Control
+    from confcar.daemon.orphans import reap_orphans
     from confcar.daemon.outside import Outside
     from confcar.daemon.reconfigure import Reconfigurer
     from confcar.daemon.service import ServiceManager

@@ -1,6 +1,6 @@
 """The primary as the rest of the daemon sees it: started with the bundles, changed with the config, ended last.
 
-Also what being its parent brings with it: signals are passed on, and orphans are reaped.
+Also what being its parent brings with it: signals are passed on, and what it leaves behind is ended.
 """
 
 from __future__ import annotations
@@ -111,20 +111,3 @@ class Primary:
             children.end_others(options.stop_signal, max(0.0, left_seconds))
             children.adopt_orphans(is_on=False)
         return self._life.exit_code or 0
-
-
-def another_primary() -> list[str]:
-    """Return what is said of a config whose primary is another one than that which runs."""
-    return ["primary: who is started or followed cannot change while confcar runs; restart confcar for that"]
-
-
-def reap_orphans(signals: Signals, *, is_parent: bool) -> None:
-    """Reap what others leave to confcar from now on, where it is PID 1 or the parent of a primary."""
-    if is_parent or os.getpid() == 1:
-        signals.hear([signal.SIGCHLD])
-        signals.on(signal.SIGCHLD, _reap)
-        _reap()
-
-
-def _reap() -> None:
-    children.reap_others()

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from confcar import log
 from confcar.config.bundles import BundleOptions
@@ -17,14 +18,17 @@ from confcar.config.load import load
 from confcar.daemon.assembly import Bundle, Context, Served, Sources, create_bundle, create_watchers
 from confcar.daemon.fleet import Fleet
 from confcar.daemon.outside import Outside
-from confcar.daemon.primary import Primary, another_primary
 from confcar.errors import ConfcarError, ConfigError, LockedError, PublishError, TemplateError
 from confcar.model import CONFIG_FOLDER, Kind
-from confcar.supervisor.environment import Environment
 from confcar.watchers.base import Watcher
+
+if TYPE_CHECKING:  # most configs have no primary, and pay nothing for it
+    from confcar.daemon.primary import Primary
+    from confcar.supervisor.environment import Environment
 
 # Compiling hundreds of templates takes a tenth of a second.
 _RETRY_SECONDS = 15.0
+_ANOTHER_PRIMARY = "primary: who is started or followed cannot change while confcar runs; restart confcar for that"
 _log = logging.getLogger(__name__)
 
 
@@ -145,7 +149,7 @@ class Reconfigurer:
         before, after = self._context.config.settings.primary, context.config.settings.primary
         if self._primary is None or after is None or not after.is_same_process_as(before):
             if (before, after) != (None, None):
-                faults += another_primary()
+                faults.append(_ANOTHER_PRIMARY)
             return None
         known = self._primary.environment
         is_same = before is not None and before.environment == after.environment

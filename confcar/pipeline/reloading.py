@@ -59,8 +59,6 @@ class OwedReload:
         memory: Where what was delivered is remembered.
         status: The board.
         splay_seconds: Each reload waits a random time up to this.
-        is_held: Returns whether the step of this number is not to be made now, because the primary is about to start;
-            asked by the bundle's thread, which is woken when that is over.
         verification: What must hold after the delivery; None where nothing has to.
         clock: Seconds.
     """
@@ -73,10 +71,9 @@ class OwedReload:
         *,
         splay_seconds: float = 0.0,
         verification: Verification | None = None,
-        is_held: Callable[[int], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._is_held = is_held
+        self._is_held: Callable[[int], bool] = lambda _: False
         self._delivery = delivery
         self._memory = memory
         self._verification = verification
@@ -99,6 +96,13 @@ class OwedReload:
     def is_instant(self) -> bool:
         """Whether delivering takes no time worth speaking of: nothing but signals."""
         return set(self._delivery.kinds) <= {"signal"}
+
+    def hold_while(self, is_held: Callable[[int], bool]) -> None:
+        """Make no step while *is_held*, asked by its number, says that the primary is about to start.
+
+        Asked by the bundle's thread, which has to be woken when that is over.
+        """
+        self._is_held = is_held
 
     @property
     def is_verified(self) -> bool:

@@ -130,7 +130,7 @@ class SupervisedPrimary:
 
     def stop(self) -> None:
         """End it: stop_signal, then the kill after stop_timeout. Blocks until it has ended; nothing starts again."""
-        self._status.call_on_publish(None)
+        self._status.call_on_publish(lambda: None)
         self._inbox.stop()
         if self._thread.is_alive():
             self._thread.join()
