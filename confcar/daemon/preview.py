@@ -16,6 +16,9 @@ from confcar.pipeline.inbox import Inbox
 from confcar.publishing.publisher import PublishedFile
 from confcar.supervisor.environment import environment_templates
 
+PRIMARY_ENVIRONMENT = "primary.environment"
+"""What the primary's variables are called among the bundles; no bundle can bear it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -36,11 +39,7 @@ def compile_templates(context: Context) -> list[ConfcarError]:
     """Return what is wrong with all templates, the primary's variables included; asks no source. Empty: all compile."""
     problems = []
     with _sources(context) as sources:
-        settings = context.config.settings
-        sets: list[Sequence[TemplateOptions]] = [options.templates for options in settings.bundles.values()]
-        if settings.primary is not None and settings.primary.environment:
-            sets.append(environment_templates(settings.primary.environment))
-        for templates in sets:
+        for templates in template_sets(context).values():
             try:
                 create_renderer(context, sources, templates).compile()
             except ConfcarError as error:
@@ -48,8 +47,17 @@ def compile_templates(context: Context) -> list[ConfcarError]:
     return problems
 
 
+def template_sets(context: Context) -> dict[str, Sequence[TemplateOptions]]:
+    """Return what is rendered together: each bundle's templates by its name, and the primary's variables."""
+    settings = context.config.settings
+    sets: dict[str, Sequence[TemplateOptions]] = {name: options.templates for name, options in settings.bundles.items()}
+    if settings.primary is not None and settings.primary.environment:
+        sets[PRIMARY_ENVIRONMENT] = environment_templates(settings.primary.environment)
+    return sets
+
+
 def preview(context: Context, bundles: Sequence[str], *, timeout_seconds: float) -> Iterator[Preview]:
-    """Yield each of *bundles* as it would be published now.
+    """Yield each of *bundles*, names of `template_sets`, as it would be published now.
 
     Waits until the time is up for sources that do not answer, but not for data that they say is not there.
     """
@@ -80,7 +88,7 @@ class _Waiting:
     def __init__(self, context: Context, sources: Sources, name: str) -> None:
         self._name = name
         self._inbox = Inbox()
-        renderer = create_renderer(context, sources, context.config.settings.bundles[name].templates)
+        renderer = create_renderer(context, sources, template_sets(context)[name])
         self._collector = Collector(name, renderer, sources.following, self._inbox)
         self._fault: ConfcarError | None = None
         try:

@@ -31,6 +31,8 @@ class Signals:
         self._actions: dict[int, Action] = {}
         self._before: dict[int, signal._HANDLER] = {}
         self._stops = 0
+        # Not a signal's: a SIGTERM that comes on top of it is the first one.
+        self._is_asked_to_stop = False
         self._at_once: Action = lambda: None
 
     def on(self, number: int, action: Action) -> None:
@@ -48,11 +50,9 @@ class Signals:
         self._at_once = action
 
     def stop(self) -> None:
-        """Ask for a stop as the first SIGTERM does. Any thread; does not block."""
-        self._heard.put(self._stop_asked)
-
-    def _stop_asked(self) -> None:
-        self._stops = max(1, self._stops)
+        """Ask for a stop, as the first SIGTERM does. Any thread; does not block."""
+        self._is_asked_to_stop = True
+        self._heard.put(lambda: None)
 
     def call(self, action: Action) -> None:
         """Have the main thread do something while it waits. Any thread; does not block."""
@@ -61,7 +61,7 @@ class Signals:
     @property
     def is_stopping(self) -> bool:
         """Whether a stop was asked for."""
-        return self._stops > 0
+        return self._stops > 0 or self._is_asked_to_stop
 
     def wait_for_stop(self, timeout_seconds: float | None = None) -> bool:
         """Block until a stop is asked for, or until the time is up (None: never); return whether one is.
@@ -69,7 +69,7 @@ class Signals:
         Does meanwhile what signals and other threads ask for.
         """
         try:
-            while not self._stops:
+            while not self.is_stopping:
                 self._act_on(self._heard.get(timeout=timeout_seconds))
         except queue.Empty:
             pass

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.primary_place import PrimaryPlace
-from tests.integration.sidecar import Sidecar
+from tests.integration.sidecar import Sidecar, run_confcar
 from tests.waiting import wait_until
 
 
@@ -209,3 +209,14 @@ def test_a_stop_during_a_reload_finishes_it_and_the_state_is_true(place: Primary
     with Sidecar(place.config) as sidecar:
         assert sidecar.bundle()["generation"] == 2
         wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 2)
+
+
+def test_check_live_reads_what_the_variables_need_and_says_what_is_missing(place: PrimaryPlace) -> None:
+    place.configure(primary={"command": ["app"], "environment": {"APP_B": "{{ key('b') }}"}})
+    ended = run_confcar("check", "--live", "-c", place.config)
+    assert ended.returncode == 4
+    assert "primary.environment: missing: key('b') from local" in ended.stderr
+    place.write(name="first", b="one")
+    ended = run_confcar("check", "--live", "-c", place.config)
+    assert ended.returncode == 0
+    assert "primary.environment: all data is there; 1 variable would be set" in ended.stdout

@@ -341,3 +341,22 @@ def test_what_came_back_is_told_at_once_whatever_the_splay() -> None:
     bench.attempt()
     bench.owed.owe(Change("web", 2, Path("/shared/web")), changed_at=None, at_once=True)
     assert (bench.due_in, bench.owed.refusal) == (0.0, None)
+
+
+def test_a_step_that_is_held_back_is_not_due_until_that_is_over() -> None:
+    held: set[int] = set()
+    delivery = ScriptedDelivery()
+    owed = OwedReload(delivery, Memory(), Status(), clock=FakeClock())
+    owed.hold_while(held.__contains__)
+    owed.owe(Change("web", 1, Path("/shared/web")), changed_at=None)
+
+    def due_while(*steps: int) -> bool:
+        held.clear()
+        held.update(steps)
+        return owed.deliver_at is not None
+
+    assert (due_while(0), due_while(1), due_while()) == (False, True, True)
+    owed.deliver()
+    owed.conclude()
+    assert not due_while()
+    assert delivery.told == [(1, 0), (1, 1)]
