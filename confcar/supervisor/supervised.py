@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -66,7 +67,8 @@ class SupervisedPrimary:
         self._inbox = Inbox()
         self._around = Surroundings(lambda: True, lambda: None, lambda _: None)
         self._environment: Environment | None = None
-        self._next: tuple[PrimaryOptions, Environment | None] | None = None
+        # What `replace` has left; its `append` and `popleft` are atomic.
+        self._next: deque[tuple[PrimaryOptions, Environment | None]] = deque(maxlen=1)
         self._process: RunningPrimary | None = None
         self._started_with: tuple[list[str] | None, Mapping[str, str]] = (None, {})
         self._due_at: float | None = None
@@ -79,14 +81,12 @@ class SupervisedPrimary:
     @property
     def options(self) -> PrimaryOptions:
         """The options in force. Any thread."""
-        following = self._next
-        return following[0] if following is not None else self._options
+        return next((options for options, _ in self._next.copy()), self._options)
 
     @property
     def environment(self) -> Environment | None:
         """The variables in force, None where there are none. Any thread."""
-        following = self._next
-        return following[1] if following is not None else self._environment
+        return next((environment for _, environment in self._next.copy()), self._environment)
 
     def is_away(self) -> bool:
         """Return whether nothing can be told now, because a start is to come that tells it all. Any thread.
@@ -110,13 +110,13 @@ class SupervisedPrimary:
     def start(self, surroundings: Surroundings, environment: Environment | None) -> None:
         """Begin; does not wait for the first start."""
         self._around = surroundings
-        self._next = (self._options, environment)
+        self._next.append((self._options, environment))
         self._status.call_on_publish(self._inbox.call)
         self._thread.start()
 
     def replace(self, options: PrimaryOptions, environment: Environment | None) -> None:
         """Take over other options; another command or other variables have it started anew. Does not block."""
-        self._next = (options, environment)
+        self._next.append((options, environment))
         self._inbox.call()
 
     def send(self, number: int) -> None:
@@ -176,9 +176,9 @@ class SupervisedPrimary:
 
     def _adopt(self) -> None:
         """Take over what `replace` has left."""
-        if self._next is None:
+        if not self._next:
             return
-        (options, environment), self._next = self._next, None
+        options, environment = self._next.popleft()
         before = self._environment
         self._options, self._environment = options, environment
         if environment is before:
