@@ -154,7 +154,7 @@ class ReloadStep(Model):
     """One way of telling the primary: a signal, an HTTP request or a command."""
 
     signal: SignalNumber | None = None
-    """Signal to send: HUP, SIGHUP and 1 are the same. Needs one of pid, pid_file, process."""
+    """Signal to send: HUP, SIGHUP and 1 are the same. To pid, pid_file or process; to `primary` where none is given."""
     pid: Annotated[int, Field(gt=0)] | None = None
     """The primary's PID, where it never changes."""
     pid_file: ConfigPath | None = None
@@ -175,7 +175,7 @@ class ReloadStep(Model):
             message = "a reload step is exactly one of signal, http or command"
             raise ValueError(message)
         targets = [name for name in ("pid", "pid_file", "process") if getattr(self, name) is not None]
-        if ways == ["signal"] and len(targets) != 1:
+        if ways == ["signal"] and len(targets) > 1:
             message = "a signal needs exactly one of pid, pid_file or process to say whom to signal"
             raise ValueError(message)
         if ways != ["signal"] and targets:
@@ -185,6 +185,11 @@ class ReloadStep(Model):
             message = "timeout here belongs to a command; an http request has its own"
             raise ValueError(message)
         return self
+
+    @property
+    def is_for_primary(self) -> bool:
+        """Whether it is a signal to the config's own `primary`."""
+        return self.signal is not None and self.pid is None and self.pid_file is None and self.process is None
 
 
 class BundleOptions(Model):

@@ -47,7 +47,7 @@ class BundlePipeline:
         self._quiet_seconds = quiet_seconds
         self._max_seconds = max_seconds
         self._clock = clock
-        self._inbox = Inbox(clock)
+        self.inbox = self._inbox = Inbox(clock)
         self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
         self._retries = Retries(clock)
@@ -168,7 +168,7 @@ class BundlePipeline:
         return is_done or (deadline is not None and self._clock() >= deadline)
 
     def _wait(self, deadline: float | None) -> None:
-        due_at = None if self._parts.owed is None else self._parts.owed.due_at
+        due_at = None if self._parts.owed is None else self._parts.owed.deliver_at
         appointments = (self._retries.due_at, due_at, self._publication.retry_at, self._publication.look_at, deadline)
         until = min((at for at in appointments if at is not None), default=None)
         self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)

@@ -25,6 +25,7 @@ class Inbox:
         self._is_called = False
         self._is_stopped = False
         self._is_woken = False
+        self._is_waiting = False
 
     @property
     def is_stopped(self) -> bool:
@@ -35,6 +36,12 @@ class Inbox:
     def has_news(self) -> bool:
         """Whether something was noted that was not taken yet."""
         return self._first_at is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its thread waits, and has nothing to wake up for."""
+        with self._noted:
+            return self._is_waiting and not (self._is_stopped or self._is_called or self._is_woken or self.has_news)
 
     def note(self) -> None:
         """Note that something changed now."""
@@ -65,12 +72,14 @@ class Inbox:
     def wait(self, until: float | None) -> None:
         """Block until something was noted, the clock shows *until* (None: never), or woken, called or stopped."""
         with self._noted:
+            self._is_waiting = True
             while not (self._is_stopped or self._is_called or self._is_woken or self.has_news):
                 left = None if until is None else until - self._clock()
                 if left is not None and left <= 0:
                     break
                 self._noted.wait(left)
             self._is_woken = False
+            self._is_waiting = False
 
     def pause(self, seconds: float) -> bool:
         """Block for *seconds*, whatever is noted meanwhile; return whether to go on: False, at once, where stopped."""

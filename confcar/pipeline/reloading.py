@@ -11,12 +11,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from confcar.backoff import Backoff
 from confcar.errors import PublishError, ReloadError, VerifyFailedError
 from confcar.log import fields
 from confcar.model import Change
+from confcar.pipeline.roles import Delivers, Paces, Remembers
 from confcar.pipeline.verifying import Pause, Verification
 from confcar.status import Status
 
@@ -26,57 +26,18 @@ _VERIFY = "verify"
 _log = logging.getLogger(__name__)
 
 
-class Delivers(Protocol):
-    """Tells the primary, step by step; fulfilled by `reloaders.delivery.Delivery`."""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind of each step, for the metrics."""
-        ...
-
-    def deliver(self, change: Change, step: int, on_step: Callable[[int], None]) -> None:
-        """Run the reload's steps from *step* on; *on_step* hears how many are delivered. Raises ReloadError."""
-        ...
-
-
-class Remembers(Protocol):
-    """Keeps what was delivered over a crash; fulfilled by `publishing.publisher.Publisher`."""
-
-    def note_step(self, number: int, step: int) -> None:
-        """Remember that the first *step* steps of the reload of generation *number* were delivered."""
-        ...
-
-    def acknowledge(self, number: int) -> None:
-        """Remember that generation *number* was acknowledged."""
-        ...
-
-
-class Paces(Protocol):
-    """Spreads the reloads of a fleet; fulfilled by `reloaders.rollout.Rollout`. Blocks nobody."""
-
-    on_news: Callable[[], None]
-    """Called from another thread when `may_reload` is worth another question."""
-
-    @property
-    def look_again_at(self) -> float | None:
-        """When to ask again at the latest, by the monotonic clock; None while nothing is waited for."""
-        ...
-
-    def may_reload(self) -> bool:
-        """Return whether to reload now, and wait for the time when that is so where it is not."""
-        ...
-
-    def done(self) -> None:
-        """Let the next of the fleet reload; nothing where it was not asked for."""
-        ...
-
-    def close(self) -> None:
-        """Wait no longer, and let the next of the fleet reload. Takes a moment at most."""
-        ...
-
-
 class OwedReload:
-    """What the primary of one bundle is owed. Used by the bundle's thread only."""
+    """What the primary of one bundle is owed. Used by the bundle's thread only.
+
+    Args:
+        delivery: Tells the primary.
+        memory: Where what was delivered is remembered.
+        status: The board.
+        splay_seconds: Each reload waits a random time up to this.
+        verification: What must hold after the delivery; None where nothing has to.
+        pace: Spreads the reloads of a fleet; None where nothing does.
+        clock: Seconds.
+    """
 
     def __init__(  # noqa: PLR0913 - all that has a say in when a reload is made and when it counts
         self,
@@ -89,6 +50,7 @@ class OwedReload:
         pace: Paces | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._is_held: Callable[[int], bool] = lambda _: False
         self._delivery = delivery
         self._memory = memory
         self._verification = verification
@@ -115,13 +77,13 @@ class OwedReload:
 
     @property
     def due_at(self) -> float | None:
-        """When to ask `is_due`, by the clock; None while nothing is owed."""
+        """When the next attempt is due, by the clock; None while nothing is owed."""
         again_at = None if self._pace is None else self._pace.look_again_at
         return self._appointment if self._appointment is None or again_at is None else again_at
 
     def is_due(self) -> bool:
         """Return whether to call `deliver` now; where only the fleet's rollout is against it, wait for that."""
-        if self._appointment is None or self._appointment > self._clock():
+        if self._appointment is None or self._appointment > self._clock() or self._is_held(self._step):
             return False
         return self._pace is None or self._pace.may_reload()
 
@@ -148,10 +110,22 @@ class OwedReload:
         """Whether delivering takes no time worth speaking of: nothing but signals."""
         return set(self._delivery.kinds) <= {"signal"}
 
+    def hold_while(self, is_held: Callable[[int], bool]) -> None:
+        """Make no step while *is_held*, asked by its number, says that the primary is about to start.
+
+        Asked by the bundle's thread, which has to be woken when that is over.
+        """
+        self._is_held = is_held
+
     @property
     def is_verified(self) -> bool:
         """Whether something must hold after the delivery: then `verify` is to be called before `conclude`."""
         return self._verification is not None
+
+    @property
+    def deliver_at(self) -> float | None:
+        """When to ask `is_due`, by the clock: what `due_at` says, but None while what is owed is held back."""
+        return None if self._appointment is not None and self._is_held(self._step) else self.due_at
 
     def owe(self, change: Change, *, changed_at: float | None, step: int = 0, at_once: bool = False) -> None:
         """Owe the reload of *change* instead of whatever was owed before.

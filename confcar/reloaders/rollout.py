@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from confcar.bundle_status import SlotStatus
 from confcar.clients.consul_session import ConsulSessions
 from confcar.config.rollout import RolloutOptions
 from confcar.config.sources import ConsulOptions
 from confcar.log import fields
 from confcar.reloaders.semaphore import Semaphore
 from confcar.reloaders.turn import RENEW_SECONDS, Turn, TurnView
-from confcar.status import SlotStatus, Status
+from confcar.status import Status
 
 _log = logging.getLogger(__name__)
 

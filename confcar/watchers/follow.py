@@ -121,8 +121,8 @@ class Follower:
     def _follow_query(self, query: Query, dependencies: frozenset[Dependency]) -> None:
         task = self._tasks.get(query)
         if task is None:
-            name = f"{self._watcher.name} {next(self._numbers)}"
-            task = self._tasks[query] = Task(query, dependencies, name, due_at=self._clock())
+            task = Task(query, dependencies, f"{self._watcher.name} {next(self._numbers)}", due_at=self._clock())
+            self._tasks[query] = task
             if task.may_block and self._blocking < self._watcher.max_blocking:
                 self._start_blocking(task)
             else:
@@ -253,8 +253,7 @@ class Follower:
             task.version = snapshot.version if is_same_question else None
             is_back = self._note_success(task, has_asked=snapshot.has_asked)
             changed = self._store.put(snapshot.readings)
-            if failures:
-                self._store.fail(failures)
+            self._store.fail(failures)
             if is_same_question:
                 self._failing -= set(task.stand_ins)
                 task.drop_stand_ins()

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
+from confcar.bundle_status import SlotStatus
 from confcar.clients.consul_session import ConsulSessions
 from confcar.config.rollout import RolloutOptions
 from confcar.config.sources import ConsulOptions
 from confcar.reloaders.rollout import Rollout
 from confcar.reloaders.semaphore import Semaphore
-from confcar.status import SlotStatus, Status
+from confcar.status import Status
 from tests.waiting import wait_until
 
 LONG_SECONDS = 60.0

@@ -9,8 +9,10 @@ import pytest
 
 from confcar.admin.documents import readiness, status_document
 from confcar.admin.times import rfc3339
+from confcar.bundle_status import CheckStatus, SlotStatus
 from confcar.model import Missing
-from confcar.status import CheckStatus, SlotStatus, Status
+from confcar.primary_status import EnvironmentStatus, ExitStatus, PrimaryStatus
+from confcar.status import Status
 
 
 @pytest.fixture
@@ -128,3 +130,21 @@ def test_ready_needs_every_bundle(status: Status) -> None:
     is_ready, reasons = readiness(status.copy())
     assert is_ready is False
     assert [reason.partition(":")[0] for reason in reasons] == ["api"]
+
+
+def test_a_primary_is_empty_without_one_and_whole_with_one() -> None:
+    status = Status()
+    assert status_document(status.copy(), "1")["primary"] == {}
+    status.show_primary(PrimaryStatus("command", environment=EnvironmentStatus()))
+    status.update_primary(state="running", pid=7, started_at=0.0, last_exit=ExitStatus(3, None, 0.0))
+    assert status_document(status.copy(), "1")["primary"] == {
+        "mode": "command",
+        "state": "running",
+        "pid": 7,
+        "started_at": "1970-01-01T00:00:00.000Z",
+        "restarts": 0,
+        "last_exit": {"code": 3, "signal": None, "at": "1970-01-01T00:00:00.000Z"},
+        "waits_for": None,
+        "error": None,
+        "environment": {"pending": True, "missing": (), "error": None},
+    }

@@ -7,7 +7,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from confcar.admin.metrics import exposition
-from confcar.status import SlotStatus, Status
+from confcar.bundle_status import SlotStatus
+from confcar.status import Status
 
 # Those of the contract that make sense so far; rollback and drift come with what they count.
 CONTRACT = {
@@ -36,6 +37,9 @@ CONTRACT = {
 OURS: dict[str, set[str]] = {
     "confcar_config_loaded_timestamp_seconds": set(),
     "confcar_config_last_reload_successful": set(),
+    "confcar_primary_up": set(),
+    "confcar_primary_restarts_total": set(),
+    "confcar_primary_start_timestamp_seconds": set(),
 }
 
 

@@ -104,6 +104,7 @@ def test_top_level_defaults(bench: Workbench) -> None:
     assert config.warnings == ()
     assert config.settings.model_dump(exclude={"bundles"}) == {
         "sources": {},
+        "primary": None,
         "admin": {"listen": "127.0.0.1:9797"},
         "handover": None,
         "log": {"level": "info", "format": "auto"},

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from confcar.bundle_status import BundleStatus
 from confcar.config.bundles import CheckOptions, TemplateOptions
 from confcar.errors import EndpointRefusedError
 from confcar.log import Redactor
@@ -14,12 +15,13 @@ from confcar.model import Change, RenderedFile
 from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
 from confcar.pipeline.parts import BundleParts
-from confcar.pipeline.reloading import OwedReload, Paces
+from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.roles import Paces
 from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
-from confcar.status import BundleStatus, Status
+from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher

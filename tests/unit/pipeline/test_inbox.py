@@ -152,3 +152,15 @@ def test_a_stop_ends_a_pause_and_says_so(inbox: Inbox, clock: FakeClock) -> None
     clock.after(1.0, inbox.stop)
     assert not inbox.pause(3.0)
     assert clock.now == 101.0
+
+
+def test_it_is_idle_only_while_its_thread_waits_for_nothing_that_has_come() -> None:
+    inbox = Inbox()
+    assert not inbox.is_idle
+    thread = threading.Thread(target=inbox.wait, args=(None,))
+    thread.start()
+    wait_until(lambda: inbox.is_idle)
+    inbox.note()
+    assert not inbox.is_idle
+    thread.join()
+    assert not inbox.is_idle
