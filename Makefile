@@ -39,8 +39,8 @@ venv: $(READY) ## Make .venv with everything for development (about 1 minute)
 
 .PHONY: servers
 servers: $(READY) ## Get the servers that the tests need; Consul is built once per machine (3 to 8 minutes)
-	@echo "Servers for the tests:"
-	@$(BIN)/python -m tests.servers.obtain
+	@echo "Servers and tools for the tests:"
+	@failed=0; for what in obtain image; do $(BIN)/python -m tests.servers.$$what || failed=1; done; exit $$failed
 
 .PHONY: lock
 lock: $(BIN)/python ## Pin the dependencies in requirements/*.lock anew (UPGRADE=1: to the newest)
