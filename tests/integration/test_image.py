@@ -13,7 +13,9 @@ import pytest
 import confcar
 from tests.integration.pod import Pod, run, running, terminate
 from tests.primaries import hup_primary
+from tests.servers.consul import ConsulServer
 from tests.servers.image import Image
+from tests.servers.openbao import OpenBaoServer
 from tests.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.timeout(1200)  # the first to come builds the image
@@ -142,6 +144,31 @@ def test_healthcheck_of_the_image_tells_a_running_sidecar_from_none(pod: Pod, tm
     assert run(pod.container(*check)).returncode == 1
     with running(pod.confcar("run"), tmp_path / "log"):
         wait_until(lambda: run(pod.container(*check)).returncode == 0, timeout=_WITHIN_SECONDS)
+
+
+def test_image_reads_consul_and_vault(
+    image: Image, consul: ConsulServer, openbao: OpenBaoServer, kv_prefix: str, kv_mount: str, tmp_path: Path
+) -> None:
+    consul.put(f"{kv_prefix}/port", "8080")
+    openbao.put_kv("web", {"password": "correct-horse"}, mount=kv_mount)
+    openbao.create_policy(kv_mount, f'path "{kv_mount}/*" {{ capabilities = ["read"] }}')
+    template = f"{{{{ key('{kv_prefix}/port') }}}} {{{{ secret('{kv_mount}/web').password }}}}\n"
+    pod = Pod(image, tmp_path / "pod")
+    config = {
+        "sources": {
+            "consul": {"type": "consul", "address": consul.address},
+            "vault": {"type": "vault", "address": openbao.address, "auth": {"method": "token"}},
+        },
+        "bundles": {
+            "web": {"directory": "/shared/web", "templates": [{"content": template, "destination": "app.conf"}]}
+        },
+    }
+    (pod.config / "confcar.yaml").write_text(json.dumps(config))
+    token = openbao.create_token([kv_mount])
+    with pod:
+        ended = run(pod.container("env", f"VAULT_TOKEN={token}", "confcar", "once", "--timeout", "30s"))
+    assert ended.returncode == 0, ended.stderr
+    assert (pod.volume / "web" / "app.conf").read_text() == "8080 correct-horse\n"
 
 
 def image_healthcheck(pod: Pod) -> Sequence[str]:

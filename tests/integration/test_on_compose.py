@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 
 from tests.docs.pages import ROOT
 from tests.integration.pod import Pod, run, running
+from tests.integration.sidecar import run_confcar
 from tests.servers.api import request
 from tests.servers.image import Image
 from tests.servers.process import unused_ports
@@ -90,3 +92,14 @@ def answers(port: int) -> bool:
         return request("GET", f"http://127.0.0.1:{port}/ready").status == 204
     except OSError:
         return False
+
+
+def test_compose_config_with_the_lines_for_vault_is_right(tmp_path: Path) -> None:
+    shutil.copytree(_EXAMPLE, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / "confcar.yaml").read_text()
+    (vault,) = re.findall(r"^#   (secrets: \{.*\})$", text, re.MULTILINE)
+    switched = re.sub(r"^  secrets: \{.*\}$", f"  {vault}", text, flags=re.MULTILINE)
+    assert "\n  secrets: {type: vault" in switched
+    (tmp_path / "confcar.yaml").write_text(switched)
+    ended = run_confcar("check", "-c", tmp_path / "confcar.yaml")
+    assert ended.returncode == 0, ended.stderr

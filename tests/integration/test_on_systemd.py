@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,9 @@ _EXAMPLE = ROOT / "examples" / "systemd"
 @pytest.mark.parametrize("unit", [pytest.param(path, id=path.name) for path in sorted(_EXAMPLE.glob("*.service"))])
 def test_systemd_takes_the_unit_without_a_word(unit: Path, tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze") or pytest.skip("no systemd-analyze on this machine")
-    installed = Path(sys.executable).parent / "confcar"
-    (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/local/bin/confcar", str(installed)))
+    (tmp_path / unit.name).write_text(
+        unit.read_text().replace("/usr/local/bin/confcar", f"{sys.executable} -m confcar")
+    )
     verified = subprocess.run(
         [analyze, "verify", "--man=no", tmp_path / unit.name], capture_output=True, text=True, check=False
     )
@@ -35,3 +37,13 @@ def test_systemd_config_publishes_below_the_units_runtime_directory(tmp_path: Pa
         "  server 127.0.0.1:8001; # one",
         "  server 127.0.0.1:8002; # two",
     ]
+
+
+def test_systemd_config_with_the_line_for_consul_is_right(tmp_path: Path) -> None:
+    shutil.copytree(_EXAMPLE, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / "confcar.yaml").read_text()
+    (consul,) = re.findall(r"`(settings: \{type: consul\})`", text)
+    (tmp_path / "confcar.yaml").write_text(re.sub(r"^  settings: .*$", f"  {consul}", text, flags=re.MULTILINE))
+    environ = {"CONSUL_HTTP_ADDR": "http://127.0.0.1:8500"}
+    ended = run_confcar("check", "-c", tmp_path / "confcar.yaml", environ=environ)
+    assert ended.returncode == 0, ended.stderr
