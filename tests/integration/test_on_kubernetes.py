@@ -91,6 +91,17 @@ def test_kubernetes_sidecar_is_native_and_probed_where_it_listens(manifests: Seq
     assert token == f"{mount['mountPath']}/{projected['sources'][0]['serviceAccountToken']['path']}"
 
 
+def test_kubernetes_init_container_and_sidecar_share_what_is_handed_over_and_nginx_does_not(
+    manifests: Sequence[Document],
+    pod_spec: Any,  # noqa: ANN401
+) -> None:
+    path = Path(yaml.safe_load(config_map(manifests, "confcar")["confcar.yaml"])["handover"]["path"])
+    mounts = {
+        name: {mount["mountPath"] for mount in each["volumeMounts"]} for name, each in containers(pod_spec).items()
+    }
+    assert {name for name, places in mounts.items() if str(path.parent) in places} == {"confcar-once", "confcar"}
+
+
 def config_map(manifests: Sequence[Document], name: str) -> Mapping[str, str]:
     (found,) = [each for each in of_kind(manifests, "ConfigMap") if each["metadata"]["name"].startswith(name)]
     data: Mapping[str, str] = found["data"]
@@ -111,6 +122,7 @@ def test_kubernetes_config_makes_a_file_that_nginx_takes(
     config["sources"]["vault"] = yaml.safe_load(laptop)
     config["sources"]["settings"]["path"] = str(settings)
     config["bundles"]["web"]["directory"] = str(shared)
+    del config["handover"]
     (tmp_path / "confcar.yaml").write_text(json.dumps(config))
 
     ended = run_confcar("once", "-c", tmp_path / "confcar.yaml")
