@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import confcar
 from tests.integration.pod import Pod, run, running, terminate
 from tests.primaries import hup_primary
 from tests.servers.consul import ConsulServer
-from tests.servers.image import Image
+from tests.servers.image import Image, ImageUnavailableError, find_image
 from tests.servers.openbao import OpenBaoServer
 from tests.waiting import free_port, wait_until
 
@@ -188,3 +189,16 @@ def test_image_without_a_config_says_where_to_put_one(image: Image, tmp_path: Pa
         ended = run(pod.confcar("run"))
     assert ended.returncode == 2
     assert "/etc/confcar/confcar.yaml" in ended.stderr
+
+
+def test_machine_without_the_tools_is_told_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(
+        ImageUnavailableError, match=r"no image without buildah.*apt install buildah debootstrap util-linux"
+    ):
+        find_image({"PATH": str(tmp_path), "HOME": str(tmp_path)})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root it is refused before the base is looked for")
+def test_machine_without_the_base_is_told_how_to_make_it(image: Image, tmp_path: Path) -> None:
+    with pytest.raises(ImageUnavailableError, match="`make servers` makes it"):
+        find_image({"PATH": os.environ["PATH"], "HOME": str(tmp_path)})

@@ -56,7 +56,7 @@ def find_image(environment: Mapping[str, str]) -> Image:
         ImageUnavailableError: A tool is missing, this is not root, or the base has not been made.
         BuildError: A step of the build failed.
     """
-    _refuse_without_tools()
+    _refuse_without_tools(environment)
     if not _base(environment).exists():
         raise ImageUnavailableError(
             f"no image: its base is not in {cache_folder(environment)}; `make servers` makes it"
@@ -71,13 +71,13 @@ def obtain_image(environment: Mapping[str, str]) -> Image:
         ImageUnavailableError: A tool is missing, or this is not root.
         BuildError: A step failed; a retry helps where the network was the cause.
     """
-    _refuse_without_tools()
+    _refuse_without_tools(environment)
     _make_base(environment)
     return _build(environment)
 
 
-def _refuse_without_tools() -> None:
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+def _refuse_without_tools(environment: Mapping[str, str]) -> None:
+    missing = [tool for tool in _TOOLS if shutil.which(tool, path=environment.get("PATH")) is None]
     if missing:
         packages = " ".join(sorted({_TOOLS[tool] for tool in missing}))
         raise ImageUnavailableError(f"no image without {', '.join(missing)}; on Debian: apt install {packages}")
