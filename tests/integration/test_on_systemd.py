@@ -1,4 +1,4 @@
-"""The example for systemd: systemd takes the unit, and its config works."""
+"""The example of nginx beside confcar under systemd: systemd takes the unit, and its config works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.docs.pages import ROOT
 from tests.integration.sidecar import run_confcar
 
-_EXAMPLE = ROOT / "examples" / "systemd"
+_EXAMPLE = ROOT / "examples" / "systemd-nginx"
 
 
 @pytest.mark.parametrize("unit", [pytest.param(path, id=path.name) for path in sorted(_EXAMPLE.glob("*.service"))])
