@@ -38,9 +38,9 @@ demo: $(DEMO_READY) ## See it work: the main job on plain files, with a real pri
 venv: $(READY) ## Make .venv with everything for development (about 1 minute)
 
 .PHONY: servers
-servers: $(READY) ## Get the servers that the tests need; Consul is built once per machine (3 to 8 minutes)
-	@echo "Servers for the tests:"
-	@$(BIN)/python -m tests.servers.obtain
+servers: $(READY) ## Get the servers and tools that the tests need; most of it once per machine (5 to 15 minutes)
+	@echo "Servers and tools for the tests:"
+	@failed=0; for what in obtain image; do $(BIN)/python -m tests.servers.$$what || failed=1; done; exit $$failed
 
 .PHONY: lock
 lock: $(BIN)/python ## Pin the dependencies in requirements/*.lock anew (UPGRADE=1: to the newest)

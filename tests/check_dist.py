@@ -1,19 +1,30 @@
 """Check what `make dist` built, as a user would get it: `python -m tests.check_dist dist`.
 
-The wheel must hold the package and its licence and nothing else, the sdist must give the same wheel, and the wheel must
-run in an environment that holds nothing but the pinned runtime dependencies.
+The wheel must hold the package and its licence and nothing else, tell the truth about itself, and show the README. The
+sdist must give the same wheel. The wheel must run in an environment that holds nothing but the pinned dependencies,
+and where uv or pipx installed it.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Mapping
+from email import message_from_bytes
 from pathlib import Path
+
+from readme_renderer import markdown
+
+import confcar
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = "confcar/"
+_KINDS = {".py", ".typed", ".j2", ".css", ".html", ".js"}  # what the package is made of
+_STRAY = ("__pycache__", ".pyc", "/dist/", "/build/", "/.")
 _NEEDED = ("confcar/py.typed", "licenses/LICENSE", "entry_points.txt")
 
 
@@ -32,9 +43,13 @@ def main(folder: Path) -> None:
     names = check_names(wheel)
     with tempfile.TemporaryDirectory(prefix="confcar-dist-") as work:
         scratch = Path(work)
+        check_metadata(wheel)
         _check_sdist(sdist, names, scratch)
-        _check_runs(wheel, scratch)
-    print(f"{wheel.name} and {sdist.name}: {len(names)} files, the same in both, installed and run")
+        for check in (_check_pip, _check_uv, _check_pipx):
+            check(wheel.resolve(), scratch)
+    print(
+        f"{wheel.name} and {sdist.name}: {len(names)} files, the same in both, installed by pip, uv and pipx, and run"
+    )
 
 
 def check_names(wheel: Path) -> set[str]:
@@ -46,13 +61,52 @@ def check_names(wheel: Path) -> set[str]:
     names = set(zipfile.ZipFile(wheel).namelist())
     missing = [needed for needed in _NEEDED if not any(name.endswith(needed) for name in names)]
     metadata = f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info/"
-    strange = sorted(name for name in names if not name.startswith((_PACKAGE, metadata)))
+    strange = sorted(
+        name
+        for name in names
+        if not name.startswith(metadata) and not (name.startswith(_PACKAGE) and Path(name).suffix in _KINDS)
+    )
     if missing or strange:
         raise WrongDistError(f"{wheel.name}: missing {missing}, not ours {strange}")
     return names
 
 
+def check_metadata(wheel: Path) -> None:
+    """Check what the wheel says of itself against the checkout, and that an index can show its README.
+
+    Raises:
+        WrongDistError: Something differs, or the README cannot be rendered.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        told = message_from_bytes(archive.read(name))
+        licence = archive.read(f"{name.removesuffix('METADATA')}licenses/LICENSE")
+    expected = {
+        "Name": "confcar",
+        "Version": confcar.__version__,
+        "License-Expression": "Apache-2.0",
+        "Requires-Python": ">=3.11",
+        "Description-Content-Type": "text/markdown",
+    }
+    wrong = [f"{field}: {told[field]}, not {value}" for field, value in expected.items() if told[field] != value]
+    readme = (_ROOT / "README.md").read_text(encoding="utf-8")
+    payload = told.get_payload(decode=True)
+    if not isinstance(payload, bytes) or payload.decode().strip() != readme.strip():
+        wrong.append("the description is not the README")
+    if not markdown.render(readme):
+        wrong.append("the README cannot be rendered")
+    if licence != (_ROOT / "LICENSE").read_bytes():
+        wrong.append("the licence is another")
+    if wrong:
+        raise WrongDistError(f"{wheel.name}: {'; '.join(wrong)}")
+
+
 def _check_sdist(sdist: Path, names: set[str], scratch: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        inside = [name.partition("/")[2] for name in archive.getnames()]
+    stray = [name for name in inside if name != ".gitignore" and any(part in f"/{name}" for part in _STRAY)]
+    if stray:
+        raise WrongDistError(f"{sdist.name}: not ours {stray}")
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(scratch)]
     _run(sys.executable, "-m", "pip", "wheel", *options, str(sdist))
     rebuilt = check_names(_the_only(scratch, "*.whl"))
@@ -60,17 +114,45 @@ def _check_sdist(sdist: Path, names: set[str], scratch: Path) -> None:
         raise WrongDistError(f"{sdist.name} gives another wheel; they differ in {sorted(rebuilt ^ names)}")
 
 
-def _check_runs(wheel: Path, scratch: Path) -> None:
-    """Install the wheel where nothing else is, and ask it for its help and its schema."""
-    environment = scratch / "environment"
+def _check_pip(wheel: Path, scratch: Path) -> None:
+    """Install the wheel where nothing is but what it is pinned to."""
+    environment = scratch / "pip"
     _run(sys.executable, "-m", "venv", str(environment))
-    python, confcar = environment / "bin" / "python", environment / "bin" / "confcar"
-    lock = _ROOT / "requirements" / "runtime.lock"
-    _run(str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock))
-    _run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", str(wheel.resolve()))
-    for arguments in (["--help"], ["schema"]):
-        if not _run(str(confcar), *arguments, folder=scratch):
-            raise WrongDistError(f"confcar {arguments[0]} printed nothing")
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    _run(*pip, "--require-hashes", "-r", str(_ROOT / "requirements" / "runtime.lock"))
+    _run(*pip, "--no-deps", str(wheel))
+    _check_runs(environment / "bin" / "confcar", scratch)
+
+
+def _check_uv(wheel: Path, scratch: Path) -> None:
+    """Install the wheel as a person with uv does: with the newest dependencies that it allows."""
+    environment = scratch / "uv"
+    uv = [sys.executable, "-m", "uv"]
+    _run(*uv, "venv", "--quiet", "--python", sys.executable, str(environment))
+    _run(*uv, "pip", "install", "--quiet", "--python", str(environment / "bin" / "python"), str(wheel))
+    _check_runs(environment / "bin" / "confcar", scratch)
+
+
+def _check_pipx(wheel: Path, scratch: Path) -> None:
+    """Install the wheel as a person with pipx does, into a home of its own."""
+    home = {
+        "PIPX_HOME": str(scratch / "pipx"),
+        "PIPX_BIN_DIR": str(scratch / "bin"),
+        "PIPX_MAN_DIR": str(scratch / "man"),
+    }
+    _run(sys.executable, "-m", "pipx", "install", "--quiet", "--python", sys.executable, str(wheel), variables=home)
+    _check_runs(scratch / "bin" / "confcar", scratch)
+
+
+def _check_runs(program: Path, scratch: Path) -> None:
+    """Ask the installed program for its version, its help and its schema, far from the checkout."""
+    for argument, start in (
+        ("--version", f"confcar {confcar.__version__}"),
+        ("--help", "Usage: confcar"),
+        ("schema", "{"),
+    ):
+        if not _run(str(program), argument, folder=scratch).startswith(start):
+            raise WrongDistError(f"{program} {argument} does not start with {start!r}")
 
 
 def _the_only(folder: Path, pattern: str) -> Path:
@@ -80,8 +162,10 @@ def _the_only(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _run(*command: str, folder: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _run(*command: str, folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
+    # Without the checkout on the import path: what is tried is what was installed.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | dict(variables or {})
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise WrongDistError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -20,7 +20,15 @@ _SCRUBBED_NAMES = {
     *("FORCE_COLOR", "PY_COLORS", "NO_COLOR", "GITHUB_ACTIONS"),  # they change how help is printed
 }
 _THREADS_END_WITHIN_SECONDS = 5.0
-_SERVER_FIXTURES = {"consul_program", "openbao_program", "nginx_program", "caddy_program"}
+_SERVER_FIXTURES = {
+    "consul_program",
+    "openbao_program",
+    "nginx_program",
+    "caddy_program",
+    "compose_program",
+    "kustomize_program",
+    "image",
+}
 
 # A busy machine makes single examples slow, and a database of examples would be written beside the sources.
 settings.register_profile("confcar", deadline=None, database=None)
@@ -28,7 +36,7 @@ settings.load_profile("confcar")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses a real server; one that asks for it only as it runs carries the mark itself."""
+    """Mark every test that uses a real server, tool or image; one that asks for it late carries the mark itself."""
     for item in items:
         if _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)

@@ -26,7 +26,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Keeps config files in step with Vault, Consul or files, and tells the primary process to reload.",
+    help="Keeps config files in step with Vault, Consul or files, and tells the primary process to reload.\n\n"
+    "Example: confcar once && confcar run",
     epilog="Exit codes: 0 fine, 1 unexpected, 2 usage or config, 3 source unreachable or denied, 4 render failed or "
     "data missing, 5 check refused, 6 publish failed, 7 reload failed, 10 there are differences.",
 )
@@ -50,6 +51,9 @@ def _confcar(
 def run(config: ConfigOption = None) -> None:
     """Follow, publish and reload until told to stop: the sidecar.
 
+    Publishes a bundle whenever its data or its templates change, and tells the primary until it has acknowledged. While
+    a source is away the last good files stay. SIGTERM and SIGINT end it.
+
     Example: confcar run -c confcar.yaml
     """
     from confcar.cli.context import load_context
@@ -63,6 +67,9 @@ def run(config: ConfigOption = None) -> None:
 @app.command()
 def once(config: ConfigOption = None, timeout: TimeoutOption = "5m") -> None:
     """Publish everything once, never reload: the init container.
+
+    Waits for data that is missing and for sources that do not answer, for at most the timeout. What can never work ends
+    it sooner. 0 means that all files are there.
 
     Example: confcar once --timeout 2m
     """
@@ -81,6 +88,8 @@ def check(
 ) -> None:
     """Check config and templates; with --live the sources too.
 
+    Prints every mistake with file, line and column, not only the first. Nothing is written.
+
     Example: confcar check --live
     """
     from confcar.cli.inspect import check as inspect
@@ -97,6 +106,8 @@ def render(
     timeout: TimeoutOption = "30s",
 ) -> None:
     """Print what would be written, secrets masked; writes nothing.
+
+    Reads the sources as the sidecar does; what is missing is named, and it ends with 4.
 
     Example: confcar render --bundle web
     """
@@ -115,7 +126,9 @@ def diff(
 ) -> None:
     """Print what would change, secrets masked; writes nothing.
 
-    Ends with 0 where there is no difference and with 10 where there is one. Example: confcar diff
+    Compares with what is published now. Ends with 0 where there is no difference and with 10 where there is one.
+
+    Example: confcar diff --bundle web
     """
     from confcar.cli.inspect import diff as inspect
 
@@ -126,6 +139,8 @@ def diff(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the config.
+
+    Editors complete and check a confcar.yaml by it.
 
     Example: confcar schema > confcar.schema.json
     """
@@ -147,6 +162,8 @@ def demo(
     ] = False,
 ) -> None:
     """Show the whole line with a real primary; no server needed.
+
+    Works in a temporary folder, takes a few seconds, and says what it does and what came of it.
 
     Example: confcar demo
     """

@@ -43,6 +43,20 @@ def test_cli_page_names_every_command_and_option_and_no_other() -> None:
     assert set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE)) == set(group.commands)
 
 
+def test_help_of_every_command_has_an_example_and_explains_every_option() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    for name, command in group.commands.items():
+        assert f"Example: confcar {name}" in (command.help or ""), name
+    unexplained = [
+        parameter.name
+        for command in [group, *group.commands.values()]
+        for parameter in command.params
+        if not getattr(parameter, "help", "")
+    ]
+    assert unexplained == []
+
+
 def test_config_page_has_every_key() -> None:
     page = (REFERENCE / "config.md").read_text()
     for way in config_keys():

@@ -10,12 +10,14 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.servers.caddy import CaddyServer
 from tests.servers.consul import ConsulServer
 from tests.servers.fault_proxy import FaultProxy
+from tests.servers.image import Image, ImageUnavailableError, find_image
 from tests.servers.nginx import NginxServer
 from tests.servers.obtain import UnavailableError, find_program
 from tests.servers.openbao import OpenBaoServer
@@ -28,9 +30,13 @@ def _program(name: str) -> Path:
     try:
         return find_program(name, _AT_START).path
     except UnavailableError as error:
-        if _AT_START.get("CI") or _AT_START.get("CONFCAR_TEST_REQUIRE_SERVERS"):
-            pytest.fail(f"{error} (servers are required here)", pytrace=False)
-        pytest.skip(str(error))
+        _go_without(str(error))
+
+
+def _go_without(reason: str) -> NoReturn:
+    if _AT_START.get("CI") or _AT_START.get("CONFCAR_TEST_REQUIRE_SERVERS"):
+        pytest.fail(f"{reason} (servers are required here)", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +67,27 @@ def caddy_program() -> Path:
 def postgres_program() -> Path:
     """Return the PostgreSQL to run."""
     return _program("postgres")
+
+
+@pytest.fixture(scope="session")
+def compose_program() -> Path:
+    """Return the Compose Specification's own loader."""
+    return _program("compose-go")
+
+
+@pytest.fixture(scope="session")
+def kustomize_program() -> Path:
+    """Return the kustomize to run."""
+    return _program("kustomize")
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    """Return the container image of this checkout; it is built where that was not done yet, which takes minutes."""
+    try:
+        return find_image(_AT_START)
+    except ImageUnavailableError as error:
+        _go_without(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.build import BuildError, Module, build, built_program
+from tests.servers.build import Module, build, built_program
+from tests.servers.steps import BuildError
 
 _CONSUL = Module(
     name="consul",
@@ -29,6 +30,21 @@ _CONSUL_TEMPLATE = Module(
     version="0.42.1",
     path="github.com/hashicorp/consul-template",
     takes="about 1 minute, once per machine",
+)
+
+
+# The tools that check the examples for Compose and Kubernetes.
+_COMPOSE_GO = Module(
+    name="compose-go",
+    version="2.16.2",
+    path="github.com/compose-spec/compose-go/v2/cmd",
+    takes="under a minute, once per machine",
+)
+_KUSTOMIZE = Module(
+    name="kustomize",
+    version="5.7.1",
+    path="sigs.k8s.io/kustomize/kustomize/v5",
+    takes="1 to 2 minutes, once per machine",
 )
 
 
@@ -74,9 +90,11 @@ _RECIPES: Mapping[str, _Recipe] = {
         wheel_path="pgserver/pginstall/bin/postgres",
         places=("usr/lib/postgresql/*/bin/postgres",),
     ),
+    "compose-go": _Recipe(("CONFCAR_TEST_COMPOSE_GO",), ("compose-spec",), module=_COMPOSE_GO),
+    "kustomize": _Recipe(("CONFCAR_TEST_KUSTOMIZE",), ("kustomize",), module=_KUSTOMIZE),
     "consul-template": _Recipe(("CONFCAR_TEST_CONSUL_TEMPLATE",), ("consul-template",), module=_CONSUL_TEMPLATE),
 }
-SERVERS = ("consul", "bao", "nginx", "caddy", "postgres")
+SERVERS = ("consul", "bao", "nginx", "caddy", "postgres", "compose-go", "kustomize")
 PROGRAMS = tuple(_RECIPES)
 
 

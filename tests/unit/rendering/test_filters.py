@@ -101,7 +101,7 @@ def test_writers_take_what_the_functions_give(write: Callable[[object], str], re
         pytest.param("{{ (env('N') | from_json) | to_json }}", "to_json: JSON cannot hold", id="infinity"),
         pytest.param("{{ [1] | to_toml }}", "a TOML document is a mapping", id="toml list"),
         pytest.param("{{ {'a': none} | to_toml }}", "to_toml: TOML cannot hold", id="toml null"),
-        pytest.param("{{ '{\"a\": 1,}' | from_json }}", r"not JSON \(line 1, column 9\)", id="json"),
+        pytest.param("{{ '{\"a\": 1,}' | from_json }}", r"not JSON \(line 1, column [89]\)", id="json"),
         pytest.param("{{ '[NaN]' | from_json }}", "not JSON", id="not a number"),
         pytest.param("{{ 'a: [' | from_yaml }}", r"not plain YAML \(line 2, column 1\)", id="yaml"),
         pytest.param("{{ '!!python/name:os.system' | from_yaml }}", "not plain YAML", id="yaml tag"),
