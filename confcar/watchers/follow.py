@@ -287,12 +287,12 @@ class Follower:
         with self._changed:
             if self._is_over(task):
                 return
-            is_news = task.failure != text
+            is_news = all(each.failure != text for each in (task, *self._failing))
             task.note_failure(text, is_unavailable=is_unavailable)
             self._is_down = self._is_down or is_unavailable
             is_first = not self._failing
             self._failing.add(task)
-            is_no_use = is_unavailable or len(self._failing) >= len(self._tasks)
+            is_no_use = is_unavailable or self._failing >= {each for each in self._tasks.values() if each.dependencies}
             self._store.fail(dict.fromkeys(dependencies, error))
             backoff = task.unavailable if is_unavailable else task.refused
             delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
