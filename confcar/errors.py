@@ -43,9 +43,14 @@ class ConfigError(ConfcarError):
 
 
 class SourceError(ConfcarError):
-    """A source could not answer."""
+    """A source could not answer.
+
+    Attributes:
+        retry_within_seconds: When to try again at the latest, above 0, because what is held ends soon; None: any time.
+    """
 
     exit_code = 3
+    retry_within_seconds: float | None = None
 
 
 class SourceUnavailableError(SourceError):

@@ -10,14 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["key", "ls", "tree", "secret", "secrets", "file", "service", "services", "nodes", "datacenters"]
-"""What is read, by the name of the template function; `key_exists` reads a `key`."""
+Kind = Literal["key", "ls", "tree", "secret", "secrets", "issue", "file", "service", "services", "nodes", "datacenters"]
+"""What is read, by the name of the template function; `key_exists` reads a `key`. An `issue` may create something."""
 
 Version = Hashable
 """Opaque mark of a state of a source; equal versions mean equal data. A Consul index, a hash, a KV v2 version."""
 
 CONFIG_FOLDER = "(config folder)"
 """Name of the built-in source behind the template function `file`; no configured source can bear it."""
+
+BY_READING = (("(by reading)", True),)
+"""Params of an `issue` that is a read: what `secret` becomes where an engine makes something new for each read. No
+parameter that a template can give bears such a name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,10 +53,15 @@ class Reading:
             `secret`: mapping of str to JSON-like values; `secrets` and `datacenters`: tuple of names, sorted;
             `service`, `services` and `nodes`: tuple of mappings of str to JSON-like values, in the order to show.
         note: Why there is nothing, for people ("deleted", "destroyed"); empty where there is nothing to say.
+        is_dynamic: Whether nothing was read because reading would create something: of a `secret`, ask for the
+            `issue` in its place; of an `issue`, nothing is created here, as in a preview. The value is None.
+        leased_until: When what it holds dies unless it is renewed, in seconds since the epoch; None where it does not.
     """
 
     value: bytes | Mapping[str, object] | tuple[str, ...] | tuple[Mapping[str, object], ...] | None
     note: str = ""
+    is_dynamic: bool = False
+    leased_until: float | None = None
 
 
 ABSENT = Reading(None)
@@ -67,12 +76,15 @@ class Snapshot:
         readings: What the source holds now, for each dependency asked. Empty where nothing changed.
         again_in_seconds: When to ask again; None where the next fetch may follow at once because it blocks.
         failures: Dependencies that could not be answered although the source was reached, each with its error.
+        has_asked: Whether the source was asked for it; False where the watcher knew the answer, which says nothing
+            about whether the source is there.
     """
 
     version: Version
     readings: Mapping[Dependency, Reading]
     again_in_seconds: float | None = None
     failures: Mapping[Dependency, Exception] = field(default_factory=dict)
+    has_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,6 +120,8 @@ class RenderedFile:
         group: Group's name or number, None for the directory's where that is setgid, else confcar's own.
         format: Name of a format check, or None.
         secret: Whether the template read a secret, so that its text must not be shown.
+        leased_until: When the first of the leased values in it dies, as far as was known when it was rendered, in
+            seconds since the epoch; None where it holds none.
     """
 
     destination: str
@@ -117,6 +131,7 @@ class RenderedFile:
     group: str | None = None
     format: str | None = None
     secret: bool = False
+    leased_until: float | None = None
 
     @property
     def is_outside(self) -> bool:

@@ -22,6 +22,15 @@ LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseStatus:
+    """Something that a source gave and that ends. *ends_at* is None where that is not known."""
+
+    path: str
+    renewable: bool
+    ends_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """One source.
 
@@ -37,6 +46,8 @@ class SourceStatus:
     connections: int = 0
     polled: int = 0
     details: tuple[tuple[str, float], ...] = ()
+    leases: tuple[LeaseStatus, ...] | None = None
+    """What it gave and ends; None for a source that gives nothing of the kind."""
 
 
 @dataclass(frozen=True, slots=True)

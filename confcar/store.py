@@ -134,7 +134,9 @@ class Store:
 
 
 def _is_same_reading(known: Reading | None, new: Reading) -> bool:
-    return known is not None and known.note == new.note and _is_same_value(known.value, new.value)
+    if known is None or (known.note, known.is_dynamic) != (new.note, new.is_dynamic):
+        return False
+    return _is_same_value(known.value, new.value)
 
 
 def _is_same_value(known: object, new: object) -> bool:

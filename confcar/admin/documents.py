@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from confcar.status import BundleStatus, SourceStatus, StatusCopy
+from confcar.status import BundleStatus, LeaseStatus, SourceStatus, StatusCopy
 
 _REASONS = {
     "waiting": "nothing was rendered yet",
@@ -62,7 +63,13 @@ def _source(source: SourceStatus) -> dict[str, object]:
         "connections": source.connections,
         "polled": source.polled,
         **dict(source.details),
+        **({} if source.leases is None else {"leases": [_lease(lease) for lease in source.leases]}),
     }
+
+
+def _lease(lease: LeaseStatus) -> dict[str, object]:
+    left = None if lease.ends_at is None else round(max(0.0, lease.ends_at - time.time()))
+    return {"path": lease.path, "renewable": lease.renewable, "seconds_left": left}
 
 
 def _bundle(bundle: BundleStatus) -> dict[str, object]:

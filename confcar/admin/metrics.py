@@ -22,6 +22,7 @@ _COUNTERS = {
 }
 _GAUGES = {
     "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),
+    "vault_leases": ("Leases and certificates held that live and end.", ("source",)),
     "render_duration_seconds": ("How long the last pass over a bundle's templates took.", ("bundle",)),
 }
 _HISTOGRAMS = {"change_to_reload_seconds": ("From the first changed datum to the acknowledged reload.", ("bundle",))}

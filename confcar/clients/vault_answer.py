@@ -7,6 +7,7 @@ They hold nothing that changes from one attempt to the next, so that a lasting t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,6 +21,8 @@ _MAX_RETRY_AFTER_SECONDS = 3600.0
 _DR_SECONDARY, _PERFORMANCE_STANDBY = 472, 473
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQUESTS}
 # A mount on its way from KV v1 to v2 says 400 for a few seconds.
+# Moments with fractions of a second are made up for each request ("would end at …"), so each would be news.
+_COMPUTED_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)")
 _UPGRADE_TEXT = "upgrading from non-versioned"
 
 
@@ -134,4 +137,5 @@ def _shown(errors: object, sent: tuple[str, bytes]) -> str:
     redactor.learn([token])
     if body:
         redactor.learn(secret_strings(json.loads(body)))
-    return redactor.excerpt("; ".join(str(each) for each in errors), limit=_MOST_SHOWN_CHARACTERS)
+    text = _COMPUTED_MOMENT.sub("(a moment)", "; ".join(str(each) for each in errors))
+    return redactor.excerpt(text, limit=_MOST_SHOWN_CHARACTERS)

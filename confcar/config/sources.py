@@ -52,14 +52,14 @@ class VaultOptions(Model):
     token: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"writeOnly": True})
     """Filled from `VAULT_TOKEN`; refused in the config file."""
     refresh_seconds: PositiveDuration = Field(default=30.0, alias="refresh")
-    """How often a secret without a lease is read again, jittered. 30 s: a rotated password is noticed before the old
-    one is usually switched off, at two requests per minute and secret."""
+    """How often a secret without a lease is read again, and a lease looked up, jittered. 30 s: a rotated password is
+    noticed before the old one is usually switched off, at two requests per minute and secret."""
     token_check_seconds: Duration = Field(default=4.0, alias="token_check")
     """How long a token may go unused before the server is asked whether it still lives. `0s`: that shows at the next
     read. 4 s: a token that was revoked is replaced within 5 s."""
     revoke_on_exit: Flag = False
-    """Whether `run` revokes its token, and so all its leases, when it ends. A token that was given by `VAULT_TOKEN` or
-    by file is not confcar's to revoke."""
+    """Whether `run` revokes its token and all its leases when it ends. Of a token that was given by `VAULT_TOKEN` or by
+    file only the leases: the token is not confcar's to revoke."""
     proxy: str | None = None
     """URL of an HTTP proxy to the server, such as `http://proxy:3128`. Default: `VAULT_PROXY_ADDR`, else
     `VAULT_HTTP_PROXY`."""

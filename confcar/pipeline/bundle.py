@@ -221,6 +221,8 @@ class BundlePipeline:
                 self._parts.owed.show()
             if delivered is not None:
                 delivered.conclude()
+            if self._parts.owed is None or not self._parts.owed.is_owing:
+                self._collector.settled(self._parts.publisher.state.current)
             self._parts.publisher.finish()
             self._unwritten.reset()
         except PublishError as error:
@@ -289,7 +291,7 @@ class BundlePipeline:
 
     def _succeeded(self) -> None:
         self._has_succeeded = True
-        self._collector.published()
+        self._collector.published(self._parts.publisher.state.current)
         self.outcome = Outcome()
         self._refused.reset()
         self._unpublished.reset()

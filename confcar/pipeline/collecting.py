@@ -58,6 +58,14 @@ class Follows(Protocol):
         """Return what changed for *reader* since its last call, and what is known of all that it wants."""
         ...
 
+    def published(self, reader: str) -> None:
+        """Note that what *reader* took last is published: from now on its primary may use it."""
+        ...
+
+    def settled(self, reader: str) -> None:
+        """Note that *reader*'s primary has acknowledged what was published last, and so uses nothing older."""
+        ...
+
 
 class Collector:
     """Collects the data of one bundle and renders it. Used by one thread."""
@@ -69,6 +77,7 @@ class Collector:
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
         self._followed: frozenset[Dependency] | None = None
+        self._newest: int | None = None
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -114,9 +123,16 @@ class Collector:
             self._following.want(self._name, wanted, self._inbox.note)
             self._followed = wanted
 
-    def published(self) -> None:
-        """Note that everything collected so far is on disk."""
+    def published(self, generation: int | None) -> None:
+        """Note that everything collected so far is on disk, as *generation*."""
         self.changed_at = None
+        self._newest = generation
+        self._following.published(self._name)
+
+    def settled(self, generation: int | None) -> None:
+        """Note that the primary was told *generation* last: where that is the newest, nothing older is in use."""
+        if generation is not None and generation == self._newest:
+            self._following.settled(self._name)
 
 
 def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
@@ -127,7 +143,11 @@ def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
 def _pending(missing: tuple[Missing, ...], view: View) -> PendingError:
     asked = {(item.source, item.path) for item in missing}
     # What else stands in the view may be read in a branch that was not taken: its errors are nobody's.
-    known = {each: answer for each, answer in view.items() if (each.source, each.path) in asked}
+    known = {
+        each: answer
+        for each, answer in view.items()
+        if (each.source, each.path) in asked and not (answer.reading and answer.reading.is_dynamic)
+    }
     errors = [answer.error for answer in known.values() if answer.reading is None and answer.error is not None]
     denied = next((error for error in errors if isinstance(error, SourceDeniedError)), None)
     source = next((error for error in errors if isinstance(error, SourceError)), None)

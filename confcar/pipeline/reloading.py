@@ -74,6 +74,11 @@ class OwedReload:
         """When to call `deliver`, by the clock; None while nothing is owed."""
 
     @property
+    def is_owing(self) -> bool:
+        """Whether anything is owed."""
+        return self.due_at is not None
+
+    @property
     def is_instant(self) -> bool:
         """Whether delivering takes no time worth speaking of: nothing but signals."""
         return set(self._delivery.kinds) <= {"signal"}

@@ -26,12 +26,14 @@ class Signature:
         kind: What it reads; None where it reads no source.
         argument: Name of its one plain argument; empty where it takes none.
         options: What may be given by name besides.
+        takes_params: Whether anything else may be given by name, too: it goes to the source.
     """
 
     name: str
     kind: Kind | None
     argument: str
     options: tuple[str, ...]
+    takes_params: bool = False
 
 
 SIGNATURES: Mapping[str, Signature] = {
@@ -43,6 +45,7 @@ SIGNATURES: Mapping[str, Signature] = {
         Signature("tree", "tree", "prefix", ("dc", "source")),
         Signature("secret", "secret", "path", ("version", "field", "source")),
         Signature("secrets", "secrets", "path", ("source",)),
+        Signature("issue", "issue", "path", ("source",), takes_params=True),
         Signature("service", "service", "name", ("tag", "dc", "near", "status", "source")),
         Signature("services", "services", "", ("dc", "source")),
         Signature("nodes", "nodes", "", ("dc", "source")),
@@ -91,9 +94,7 @@ def parse_call(signature: Signature, args: tuple[object, ...], options: Mapping[
         message = f"the {signature.argument} of {signature.name}() must be text"
         raise TemplateFault(message)
     _check_options(signature, named)
-    version = named.get("version")
-    params = (("version", version),) if isinstance(version, int) else select(signature.name, named)
-    return Call(_subject(signature, subject), named, params)
+    return Call(_subject(signature, subject), named, _params(signature, named))
 
 
 def check_shape(signature: Signature, positional: int, names: Iterable[str]) -> None:
@@ -111,6 +112,8 @@ def check_shape(signature: Signature, positional: int, names: Iterable[str]) -> 
         rest = f"; by name it takes {_listed(signature)}" if signature.options else ""
         raise TemplateFault(plain + rest)
     for name in sorted(given - {signature.argument, *signature.options}):
+        if signature.takes_params and name.isidentifier():
+            continue
         hint = did_you_mean(name, signature.options)
         takes = f"it takes {_listed(signature)}" if signature.options else "it takes none"
         message = f"{signature.name}() has no such option{hint}; {takes}"
@@ -123,8 +126,29 @@ def _listed(signature: Signature) -> str:
     return ", ".join(f"{name}=" for name in signature.options)
 
 
+def _params(signature: Signature, options: Mapping[str, object]) -> tuple[tuple[str, str | int | bool], ...]:
+    if not signature.takes_params:
+        version = options.get("version")
+        return (("version", version),) if isinstance(version, int) else select(signature.name, options)
+    return tuple((name, _param(signature, name, options[name])) for name in sorted(options.keys() - {"source"}))
+
+
+def _param(signature: Signature, name: str, value: object) -> str | int | bool:
+    """Return a parameter as the source gets it: lists become text with commas, which is how Vault reads lists."""
+    if isinstance(value, list | tuple):
+        demand_defined(*value)
+        if all(isinstance(item, str | int) for item in value):
+            return ",".join(str(item).lower() if isinstance(item, bool) else str(item) for item in value)
+    if isinstance(value, str | int):
+        return str(value) if isinstance(value, str) else value
+    message = f"{signature.name}(): {name} must be text, a whole number, true or false, or a list of these"
+    raise TemplateFault(message)
+
+
 def _check_options(signature: Signature, options: Mapping[str, object]) -> None:
     wrong = ""
+    if signature.takes_params:
+        options = {name: value for name, value in options.items() if name in signature.options}
     version = options.get("version", 1)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         wrong = "version must be a number from 1"

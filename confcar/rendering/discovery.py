@@ -144,8 +144,9 @@ class _Walk:
             check_shape(SIGNATURES[name], len(node.args), [keyword.key for keyword in node.kwargs])
         except TemplateFault as fault:
             raise self._error(fault, node) from fault
-        wanted = DATA_OPTIONS | {SIGNATURES[name].argument}
-        named = [keyword for keyword in node.kwargs if keyword.key in wanted]
+        signature = SIGNATURES[name]
+        wanted = DATA_OPTIONS | {signature.argument}
+        named = [keyword for keyword in node.kwargs if keyword.key in wanted or signature.takes_params]
         values = [*node.args, *(keyword.value for keyword in named)]
         literal = all(isinstance(value, nodes.Const) for value in values)
         choices = [self._candidates(value, scope) for value in values]
@@ -160,7 +161,8 @@ class _Walk:
             except TemplateError:
                 continue  # no such source: an error only if the render gets here
             else:
-                self.found |= {dependency} if dependency else set()
+                # What creates something is left to the render that really comes here.
+                self.found |= {dependency} if dependency and dependency.kind != "issue" else set()
 
     def _error(self, error: Exception, node: nodes.Node, words: str = "") -> TemplateError:
         text = self._library.text(self._open[-1])

@@ -16,12 +16,13 @@ from confcar.rendering.faults import StrictName, TemplateFault
 from confcar.rendering.filters import filter_table
 from confcar.rendering.pending import PENDING, Pending
 from confcar.rendering.positions import PlacedTemplate
-from confcar.rendering.values import Entry, Fields, Tree
+from confcar.rendering.values import Dynamic, DynamicText, Entry, Fields, Tree
 
 _LONGEST_REPETITION = 10_000_000
 _LARGEST_POWER_BITS = 100_000
 _AT_ONCE = frozenset({str, int, float, bool})
 _CONTAINERS = (list, tuple, dict)
+_FIELDS_FIRST = (Fields, Dynamic, Tree, dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ class StrictEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: object, attribute: str) -> object:
         """Return the item of a mapping before its attribute; of a secret, never the attribute."""
-        if obj is PENDING:
+        if obj is PENDING or (isinstance(obj, DynamicText) and not hasattr(str, attribute)):
             return obj
-        if isinstance(obj, Fields | Tree | dict):
+        if isinstance(obj, _FIELDS_FIRST):
             try:
                 return obj[attribute]
             except KeyError:
@@ -85,7 +86,7 @@ class StrictEnvironment(ImmutableSandboxedEnvironment):
         """Return an item; of a mapping, never an attribute in its place."""
         if obj is PENDING or argument is PENDING:
             return PENDING
-        if isinstance(obj, Fields | Tree | dict):
+        if isinstance(obj, _FIELDS_FIRST):
             try:
                 return obj[argument]  # type: ignore[index] # whatever the template asks for
             except (KeyError, TypeError):
@@ -132,7 +133,7 @@ def printable(value: object) -> object:
 def _check_items(container: Iterable[object]) -> None:
     """Fail as the item itself would: the text of a list shows `repr` of its items, which hides what is wrong."""
     for item in container.values() if isinstance(container, dict) else container:
-        if isinstance(item, Fields | Tree | Entry | Undefined):
+        if isinstance(item, Fields | Dynamic | Tree | Entry | Undefined):
             str(item)
         elif isinstance(item, _CONTAINERS):
             _check_items(item)

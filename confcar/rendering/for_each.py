@@ -88,7 +88,7 @@ class ForEach(Reader):
 
     def _items(self, notes: Notes) -> dict[Name, Item]:
         value = self.main.value()
-        return find_items(value, secret=notes.secret)
+        return find_items(value, secret=notes.secret, leased_until=notes.leased_until)
 
     def _unit(self, unit: Unit | None, item: Item) -> Unit:
         if unit is None:

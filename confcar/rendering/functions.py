@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from confcar.log import Redactor, secret_strings
-from confcar.model import Dependency, Kind, Missing, Reading
+from confcar.model import BY_READING, Dependency, Kind, Missing, Reading
 from confcar.rendering.calls import SIGNATURES, Call, Signature, parse_call
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.faults import StrictName, TemplateFault
 from confcar.rendering.pending import MARK, PENDING, Pending
 from confcar.rendering.positions import calling_place
-from confcar.rendering.values import Entry, Fields, Tree, text_of, views_of
+from confcar.rendering.values import Dynamic, Entry, Fields, Tree, text_of, views_of
 from confcar.store import UNANSWERED, View
 
 _NONE_GIVEN = object()
@@ -35,11 +35,18 @@ class Notes:
         dependencies: All it read or wanted to read.
         missing: What it has to wait for, in the order of asking.
         secret: Whether it read anything secret.
+        leased_until: When the first of the leased values it read dies, in seconds since the epoch; None for none.
     """
 
     dependencies: set[Dependency] = field(default_factory=set)
     missing: list[Missing] = field(default_factory=list)
     secret: bool = False
+    leased_until: float | None = None
+
+    def lease(self, until: float | None) -> None:
+        """Note one more value and the end of its lease, None where it has none."""
+        if until is not None:
+            self.leased_until = until if self.leased_until is None else min(until, self.leased_until)
 
 
 class Functions:
@@ -117,7 +124,8 @@ class Functions:
         if answer.reading is not None:
             reason = answer.reading.note or "not found"
         else:
-            reason = str(answer.error) if answer.error is not None else "not read yet"
+            unasked = "not issued yet" if dependency.kind == "issue" else "not read yet"
+            reason = str(answer.error) if answer.error is not None else unasked
         template, line = calling_place()
         mask = self._redactor.mask  # a path can be made of a secret, and an error can name the path
         self._notes.missing.append(
@@ -175,11 +183,14 @@ class Functions:
         if lookup is None:
             return PENDING
         dependency, call = lookup
-        value = self._value("secret", dependency)
-        if not isinstance(value, Mapping):
+        reading = self._view.get(dependency, UNANSWERED).reading
+        if reading is not None and reading.is_dynamic:
+            # Only now that a render has come here: finding the call in the template is no reason to create anything.
+            dependency = Dependency(dependency.source, "issue", dependency.path, BY_READING)
+            self._notes.dependencies.add(dependency)
+        fields = self._fields("secret", dependency)
+        if fields is None:
             return PENDING
-        self._learn(dependency)
-        fields = Fields(value)
         name = call.options.get("field", _NONE_GIVEN)
         if not isinstance(name, str):
             return fields
@@ -210,12 +221,26 @@ class Functions:
         value = PENDING if lookup is None else self._value(name, lookup[0])
         return views_of(value) if isinstance(value, tuple) else PENDING
 
-    def _learn(self, dependency: Dependency) -> None:
+    def _issue(self, *args: object, **options: object) -> object:
+        lookup = self._lookup("issue", args, options)
+        fields = None if lookup is None else self._fields("issue", lookup[0])
+        return PENDING if fields is None else fields
+
+    def _fields(self, name: str, dependency: Dependency) -> Fields | Dynamic | None:
+        """Return the fields of what a source gives, learnt as secrets; None, noted as missing, where there are none."""
+        reading = self._view.get(dependency, UNANSWERED).reading
+        if reading is not None and reading.is_dynamic:
+            self._notes.secret = True
+            return Dynamic()
+        value = self._value(name, dependency)
+        if reading is None or not isinstance(value, Mapping):
+            return None
         self._notes.secret = True
-        reading = self._view[dependency].reading
-        if reading is not None and self._taught.get(dependency) is not reading:
+        self._notes.lease(reading.leased_until)
+        if self._taught.get(dependency) is not reading:
             self._redactor.learn(secret_strings(reading.value))
             self._taught[dependency] = reading
+        return Fields(value)
 
     def _file(self, *args: object, **options: object) -> object:
         lookup = self._lookup("file", args, options)

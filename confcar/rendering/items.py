@@ -18,7 +18,7 @@ _NOT_A_LIST = "for_each must give a list or a mapping"
 Name = tuple[str, str, int]
 
 
-def find_items(value: object, *, secret: bool) -> dict[Name, Item]:
+def find_items(value: object, *, secret: bool, leased_until: float | None = None) -> dict[Name, Item]:
     """Return the items of what a `for_each` gave, each under a name that stays its own from one time to the next.
 
     An entry of a folder and an item of a mapping are known by their keys, so that one that changed is still the same;
@@ -36,7 +36,7 @@ def find_items(value: object, *, secret: bool) -> dict[Name, Item]:
         while (kind, base, repeated) in items:
             repeated += 1
         title = repr(key) if key is not None else str(number)
-        items[kind, base, repeated] = Item(each, title, mark, secret)
+        items[kind, base, repeated] = Item(each, title, mark, secret, leased_until)
     return items
 
 

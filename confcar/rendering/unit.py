@@ -27,12 +27,14 @@ class Item:
         title: What it is called in messages: its key where it has one, else its place in the list.
         mark: Equal for items that render alike; None where that cannot be told.
         secret: Whether a secret was read to find it.
+        leased_until: When the first of the leased values that were read to find it dies; None for none.
     """
 
     value: object
     title: str
     mark: str | None
     secret: bool
+    leased_until: float | None = None
 
     def renders_like(self, other: Item | None) -> bool:
         """Whether a file that was rendered for *other* is right for this one."""
@@ -81,6 +83,7 @@ class Unit(Reader):
         variables = {} if self.item is None else {"item": self.item.value}
         content = self.main.text(variables).encode()
         destination = self._destination(variables, notes)
+        notes.lease(None if self.item is None else self.item.leased_until)
         return RenderedFile(
             destination,
             content,
@@ -89,6 +92,7 @@ class Unit(Reader):
             group=options.group,
             format=options.format,
             secret=notes.secret or (self.item is not None and self.item.secret),
+            leased_until=notes.leased_until,
         )
 
     def _destination(self, variables: dict[str, object], notes: Notes) -> str:

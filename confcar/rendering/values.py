@@ -60,6 +60,33 @@ class Fields(_View, Mapping[str, object]):
         return len(self._values)
 
 
+class Dynamic(_View, Mapping[str, object]):
+    """The fields of something that a preview does not create: whatever is asked for is the text `<dynamic>`."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> DynamicText:
+        return DynamicText(_DYNAMIC)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((_DYNAMIC,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+class DynamicText(str):
+    """One field of it: text, and a list of one such text where the template goes over it."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self,))
+
+
+_DYNAMIC = "<dynamic>"
+
+
 def views_of(values: Iterable[object]) -> list[object]:
     """Return what a template may have of a list: names as they are, mappings by their fields."""
     return [_wrapped(value) for value in values]

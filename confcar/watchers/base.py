@@ -6,10 +6,13 @@ jitter, connection ceiling and stopping, is `follow`, written once for all sourc
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
 from confcar.model import Dependency, Kind, Snapshot, Version
+
+Hurry = Callable[[frozenset[Dependency]], None]
+"""Makes whatever answers these dependencies due at once. Does not block; any thread."""
 
 Query = Hashable
 """What one fetch asks for, e.g. one Consul key or one folder. Equal queries are the same request."""
@@ -63,4 +66,20 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """End every fetch under way at once, and hold no connection any more. May be called twice, by any thread."""
+        ...
+
+
+@runtime_checkable
+class LeasingWatcher(Watcher, Protocol):
+    """A watcher of a source whose answers can die, before they are due again or while a primary still uses them."""
+
+    def hurry_by(self, hurry: Hurry) -> None:
+        """Call *hurry* from now on with what has to be fetched at once. Called once, before the first fetch."""
+        ...
+
+    def retain(self, in_use: Iterable[object]) -> None:
+        """Let go of what was superseded, but for those readings whose values are among *in_use*, by identity.
+
+        Called by any thread whenever a primary has acknowledged something; does not block.
+        """
         ...

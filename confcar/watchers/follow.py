@@ -18,7 +18,7 @@ from confcar.log import fields
 from confcar.model import Dependency, Snapshot
 from confcar.status import Status
 from confcar.store import Store
-from confcar.watchers.base import Query, Watcher
+from confcar.watchers.base import LeasingWatcher, Query, Watcher
 from confcar.watchers.tasks import Task, TaskQueue
 
 # A killed client's blocking query holds its slot in Consul until the wait is over, so it is no longer than this.
@@ -59,6 +59,8 @@ class Follower:
         self._is_down = False
         self._failing: set[Task] = set()
         self._wanted: frozenset[Dependency] = frozenset()
+        if isinstance(watcher, LeasingWatcher):
+            watcher.hurry_by(self.hurry)
 
     def follow(self, wanted: frozenset[Dependency]) -> None:
         """Follow exactly *wanted* from now on; what was followed already goes on undisturbed. Does not block."""
@@ -75,6 +77,15 @@ class Follower:
             for query, dependencies in plan.items():
                 self._follow_query(query, dependencies)
             self._note_polled()
+            self._changed.notify_all()
+
+    def hurry(self, dependencies: frozenset[Dependency]) -> None:
+        """Fetch at once whatever answers these, and once more where a fetch of it is under way. Does not block."""
+        with self._changed:
+            for task in self._tasks.values():
+                if task.dependencies & dependencies:
+                    task.is_hurried, task.due_at = True, self._clock()
+            self._queue.tidy()
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -203,6 +214,7 @@ class Follower:
         """Fetch once, hand over, and note when the same query is due again."""
         with self._changed:
             dependencies, after = task.dependencies, task.version
+            task.is_hurried = False
         try:
             snapshot = self._watcher.fetch(task.query, dependencies, after=after, wait_seconds=wait_seconds)
             self._answered(task, dependencies, snapshot)
@@ -222,31 +234,31 @@ class Follower:
                 return
             is_same_question = task.dependencies == dependencies
             task.version = snapshot.version if is_same_question else None
-            is_back = self._note_success(task)
+            is_back = self._note_success(task, has_asked=snapshot.has_asked)
             changed = self._store.put(snapshot.readings)
             if failures:
                 self._store.fail(failures)
             if is_same_question:
                 self._failing -= set(task.stand_ins)
                 task.drop_stand_ins()
-            rest = _rest_seconds(task, snapshot) if is_same_question else 0.0
+            rest = _rest_seconds(task, snapshot) if is_same_question and not task.is_hurried else 0.0
             task.due_at = self._clock() + rest
         if changed:
             # The bundles that wait for it have the processor first: the board can wait, their primaries do.
             time.sleep(_AFTER_CHANGE_SECONDS)
         if failures and len(failures) == len(dependencies):
             self._status.source_failed(self._watcher.name, str(next(iter(failures.values()))))
-        else:
+        elif snapshot.has_asked:
             self._status.source_answered(self._watcher.name)
         if is_back:
             _log.info("source is back", extra=fields(source=self._watcher.name))
         for dependency, error in failures.items():
             _log.debug("cannot read", extra=fields(source=dependency.source, path=dependency.path, error=str(error)))
 
-    def _note_success(self, task: Task) -> bool:
+    def _note_success(self, task: Task, *, has_asked: bool) -> bool:
         """Wake the others where the source was away, and return whether nothing is failing any more."""
         task.note_success()
-        if self._is_down:
+        if self._is_down and has_asked:
             self._is_down = False
             now = self._clock()
             for each in (*self._tasks.values(), *self._queue):
@@ -256,7 +268,7 @@ class Follower:
             self._changed.notify_all()
         was_failing = bool(self._failing)
         self._failing.discard(task)
-        return was_failing and not self._failing
+        return has_asked and was_failing and not self._failing
 
     def _failed(self, task: Task, dependencies: frozenset[Dependency], error: SourceError) -> None:
         text = str(error)
@@ -272,7 +284,8 @@ class Follower:
             is_no_use = is_unavailable or len(self._failing) >= len(self._tasks)
             self._store.fail(dict.fromkeys(dependencies, error))
             backoff = task.unavailable if is_unavailable else task.refused
-            task.due_at = self._clock() + backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+            delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+            task.due_at = self._clock() + min(delay, error.retry_within_seconds or delay)
         if is_no_use:
             self._status.source_failed(self._watcher.name, text)
         # One line when trouble begins and one for each refused path, not one for each query of a source that is away.

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from confcar.model import Dependency
 from confcar.status import Status
 from confcar.store import Listener, Store, View
-from confcar.watchers.base import Watcher
+from confcar.watchers.base import LeasingWatcher, Watcher
 from confcar.watchers.follow import JOIN_SECONDS, Follower
+from confcar.watchers.lease_use import LeaseUse
 
 
 class Following:
@@ -19,10 +20,14 @@ class Following:
     def __init__(self, watchers: Sequence[Watcher], *, store: Store, status: Status) -> None:
         self._store = store
         self._followers = {watcher.name: Follower(watcher, store=store, status=status) for watcher in watchers}
+        self._leasing = {watcher.name: watcher for watcher in watchers if isinstance(watcher, LeasingWatcher)}
+        self._use = LeaseUse()
         self._lock = threading.Lock()
 
     def want(self, reader: str, dependencies: frozenset[Dependency], listener: Listener) -> None:
         """Replace what *reader* wants; *listener* is called when something of it changed. Does not block."""
+        if not dependencies:
+            self._use.forget(reader)
         with self._lock:
             shares: dict[str, set[Dependency]] = {name: set() for name in self._followers}
             for dependency in self._store.subscribe(reader, dependencies, listener):
@@ -32,7 +37,21 @@ class Following:
 
     def take(self, reader: str) -> tuple[frozenset[Dependency], View]:
         """Return what changed for *reader* since its last call, and what is known of all that it wants."""
-        return self._store.take(reader)
+        changed, view = self._store.take(reader)
+        if self._leasing:
+            self._use.taken(reader, view)
+        return changed, view
+
+    def published(self, reader: str) -> None:
+        """Note that what *reader* took last is published: from now on its primary may use it."""
+        self._use.published(reader)
+
+    def settled(self, reader: str) -> None:
+        """Note that *reader*'s primary has acknowledged what was published last, and so uses nothing older."""
+        if self._use.settled(reader):
+            in_use = self._use.values()
+            for watcher in self._leasing.values():
+                watcher.retain(in_use)
 
     def close(self) -> None:
         """End all following; blocks for a moment."""

@@ -34,6 +34,7 @@ class Task:
         due_at: When to fetch next, by the follower's clock.
         waits_for_recovery: Whether the first success of another task makes it due at once.
         was_woken: Whether that has happened since its own last success: it does not happen twice.
+        is_hurried: Whether its answer is to be read again at once although a fetch is under way.
         stand_ins: Those that stand in for it.
     """
 
@@ -48,6 +49,7 @@ class Task:
     due_at: float = 0.0
     waits_for_recovery: bool = False
     was_woken: bool = False
+    is_hurried: bool = False
     stand_ins: list[Task] = field(default_factory=list)
     unavailable: Backoff = field(default_factory=lambda: Backoff(*_UNAVAILABLE_BACKOFF))
     refused: Backoff = field(default_factory=lambda: Backoff(*_REFUSED_BACKOFF))

@@ -1,35 +1,36 @@
-"""Follows a Vault or OpenBao server: static secrets of KV v1 and v2, read again every `refresh`.
+"""Follows a Vault or OpenBao server: static secrets, read again every `refresh`, and what is issued and kept alive.
 
-One query per secret, polled by the loop in `follow`; the token they are read with is the keeper's, on a thread of its
-own. A refusal is looked into here: a dead token is replaced and the read made again, a policy's refusal is an error.
+One query per secret or credential, polled by the loop in `follow`; the token they are read with is the keeper's, on a
+thread of its own. Where that thread finds the token dead, what died with it is hurried.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 from confcar.clients.vault import VaultClient
 from confcar.config.sources import VaultOptions
-from confcar.errors import SourceDeniedError
 from confcar.handover.handover import Handover
+from confcar.handover.records import hash_of
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.status import Status
-from confcar.watchers.base import Query
+from confcar.watchers.base import Hurry, Query
+from confcar.watchers.vault_asking import Asking
 from confcar.watchers.vault_auth import create_login
 from confcar.watchers.vault_handover import HandedLogin, key_of
+from confcar.watchers.vault_inheritance import Inheritance
+from confcar.watchers.vault_issuer import Issued, Issuer
 from confcar.watchers.vault_keeper import TokenKeeper
 from confcar.watchers.vault_kv import SecretReader
+from confcar.watchers.vault_lease_clock import LeaseClock, poll_seconds, token_cap
+from confcar.watchers.vault_leases import Clocks, Leases
 from confcar.watchers.vault_mounts import Mounts
 from confcar.watchers.vault_token import Token
 
 MAX_POLLING = 4
-# Never later than `refresh` says, and a fleet that started together drifts apart.
-_REFRESH_SHARES = (0.85, 0.95)
 _JOIN_SECONDS = 2.0
 # For the last request of all: an end within a second is promised.
 _REVOKE_SECONDS = 0.5
@@ -43,14 +44,13 @@ class VaultWatcher:
         options: As configured, with the defaults from the environment filled in.
         status: Where requests are counted and the token's remaining life is shown.
         handover: What an earlier process left, and what this one is; None for nothing, and `run`.
-        clock: Monotonic seconds.
-        jitter: Spreads reads and renewals.
+        clocks: What everything goes by; None for the machine's.
 
     Raises:
         ConfigError: The address is no URL.
     """
 
-    kinds: frozenset[Kind] = frozenset({"secret", "secrets"})
+    kinds: frozenset[Kind] = frozenset({"secret", "secrets", "issue"})
     max_blocking = 0
     max_polling = MAX_POLLING
 
@@ -61,13 +61,13 @@ class VaultWatcher:
         *,
         status: Status,
         handover: Handover | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: random.Random | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self.name = name
+        self._status = status
         self._refresh_seconds = options.refresh_seconds
-        self._clock = clock
-        self._jitter = jitter or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._clocks = clocks or Clocks()
+        clock, self._jitter = self._clocks.monotonic, self._clocks.jitter
         self._client = VaultClient(
             name,
             options,
@@ -89,8 +89,20 @@ class VaultWatcher:
             clock=clock,
             jitter=self._jitter,
         )
-        mounts = Mounts(self._client, namespace=options.namespace, kv_versions=options.kv_versions)
-        self._reader = SecretReader(self._client, mounts)
+        self._keeper.on_new_token = self._token_changed
+        self._mounts = Mounts(self._client, namespace=options.namespace, kv_versions=options.kv_versions)
+        self._reader = SecretReader(self._client, self._mounts)
+        self._leases = Leases(self._clocks)
+        self._asking = Asking(name, self._client, self._keeper, clock=clock)
+        self._issuer = Issuer(
+            self._asking,
+            self._reader,
+            self._leases,
+            inheritance=Inheritance(self._handover, self._key, clocks=self._clocks),
+            refresh_seconds=options.refresh_seconds,
+            clocks=self._clocks,
+        )
+        self._hurry: Hurry = lambda _: None
         self._lock = threading.Lock()
         self._is_closed = False
         self._thread: threading.Thread | None = None
@@ -102,7 +114,9 @@ class VaultWatcher:
     def fetch(
         self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
     ) -> Snapshot:
-        """Read a secret or list a folder; never blocks for a change, so *wait_seconds* plays no part.
+        """Read a secret, list a folder or issue a credential and keep it; never blocks for a change.
+
+        Fetched before its time, what was issued stays as it is.
 
         Raises:
             SourceUnavailableError: The server does not answer or is in trouble, or a credential file is not there yet.
@@ -111,10 +125,24 @@ class VaultWatcher:
         """
         del query, wait_seconds
         self._start_keeper()
-        readings = {dependency: self._read(dependency) for dependency in dependencies}
+        found = {dependency: self._read(dependency) for dependency in dependencies}
+        self._report()
+        readings = {dependency: each.reading for dependency, each in found.items()}
         version = _version_of(readings)
-        again = self._refresh_seconds * self._jitter.uniform(*_REFRESH_SHARES)
-        return Snapshot(version, {} if version == after else readings, again_in_seconds=again)
+        return Snapshot(
+            version,
+            {} if version == after else readings,
+            again_in_seconds=min(each.again_in_seconds for each in found.values()),
+            has_asked=any(each.has_asked for each in found.values()),
+        )
+
+    def hurry_by(self, hurry: Hurry) -> None:
+        """Call *hurry* where a token died, and its leases with it."""
+        self._hurry = hurry
+
+    def retain(self, in_use: Iterable[object]) -> None:
+        """Renew no superseded lease any more but those whose data is among *in_use*; the others end by themselves."""
+        self._leases.retain(in_use)
 
     def close(self) -> None:
         """End every fetch and the keeping of the token at once.
@@ -140,36 +168,50 @@ class VaultWatcher:
 
     def _revoke(self) -> None:
         """Revoke what is this process's own: not what `once` made for the files, nor what a preview has borrowed."""
-        life = self._handover.life
+        life, token = self._handover.life, self._keeper.current
         held = self._handover.take(self._key) if life == "run" else None
         left = held.token.value if held is not None and held.token is not None else ""
+        if life == "run" and token is not None:
+            older = [lease for lease in self._leases.all() if lease.token_hash != hash_of(token.value)]
+            self._issuer.revoke(older, token=token, limit_seconds=_REVOKE_SECONDS)
         is_own = life == "run" or (life == "preview" and not self._keeper.has_borrowed)
         if is_own and self._keeper.revoke(limit_seconds=_REVOKE_SECONDS, left=left):
             self._handover.remove(self._key)
+        elif life == "run" and token is not None:
+            # A token that is not confcar's to revoke, with leases that are.
+            self._issuer.revoke(self._leases.all(), token=token, limit_seconds=_REVOKE_SECONDS)
 
-    def _read(self, dependency: Dependency) -> Reading:
-        """Read with the token there is; where it turns out to be dead, once more with a new one."""
-        dead: Token | None = None
-        has_waited = False
-        while True:
-            token, asked_at = self._keeper.token(), self._clock()
-            try:
-                return self._reader.read(dependency, token=token.value)
-            except SourceDeniedError:
-                if not has_waited and self._keeper.is_young(token):
-                    has_waited = True
-                    continue
-                if self._keeper.is_alive(token, refused_at=asked_at):
-                    raise
-                if dead is not None:
-                    if dead.value != token.value:
-                        self._keeper.distrust_lookup()
-                    raise
-                self._keeper.drop(token)
-                dead = token
+    def _token_changed(self, token: Token, has_died: bool) -> None:  # noqa: FBT001 - the keeper calls it so
+        ends_at, jitter = self._keeper.replaced_ends_at, self._jitter
+
+        def cap() -> LeaseClock:
+            return token_cap(ends_at, now=self._clocks.monotonic(), jitter=jitter)
+
+        due = self._leases.token_changed(token, died=has_died, cap=cap)
+        if due:
+            self._hurry(due)
+
+    def _read(self, dependency: Dependency) -> Issued:
+        if dependency.kind == "issue" or self._issuer.holds(dependency):
+            return self._issuer.read(dependency)
+        was_known, asked_at = self._mounts.knows(dependency.path), self._clocks.monotonic()
+        token, found = self._asking.ask(lambda token: (token, self._reader.read(dependency, token=token.value)))
+        reading, answer = found
+        if answer is not None and answer.body.get("lease_id") and isinstance(reading.value, Mapping):
+            return self._issuer.hold(dependency, answer, reading.value, token=token, asked_at=asked_at)
+        again = poll_seconds(self._refresh_seconds, jitter=self._jitter)
+        return Issued(reading, again, has_asked=not (was_known and reading.is_dynamic))
+
+    def _report(self) -> None:
+        leases = self._leases.status()
+        self._status.set_gauge("vault_leases", self.name, value=len(leases))
+        self._status.update_source(self.name, leases=leases)
 
 
 def _version_of(readings: Mapping[Dependency, Reading]) -> str:
     """Return a mark that is the same for the same data, whatever the server counts, and that gives nothing away."""
-    held = [[dependency.path, reading.value, reading.note] for dependency, reading in sorted(readings.items())]
+    held = [
+        [dependency.path, reading.value, reading.note, reading.is_dynamic, reading.leased_until]
+        for dependency, reading in sorted(readings.items())
+    ]
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()

@@ -47,6 +47,7 @@ class TokenHolder:
     Attributes:
         on_new_token: Called with each token that is another one than before, and with whether that one has died (and
             its leases with it); by the thread that logged in, without a lock. To be set before the first login.
+        replaced_ends_at: When the token before the current one dies, in monotonic seconds; infinite where it does not.
     """
 
     def __init__(  # noqa: PLR0913 - parts that tests replace
@@ -70,6 +71,7 @@ class TokenHolder:
         self.on_new_token: Callable[[Token, bool], None] = lambda _token, _has_died: None
         self._token: Token | None = None
         self._has_died = False
+        self.replaced_ends_at = math.inf
         self._life = TokenClock(0.0, math.inf, math.inf, math.inf)
         self._is_logging_in = False
         self._attempts = LoginAttempts(self._jitter)
@@ -104,6 +106,11 @@ class TokenHolder:
                 raise failure
             self._is_logging_in = True
         return self._log_in()
+
+    @property
+    def current(self) -> Token | None:
+        """The token there is, without a login; None where there is none. It may have died."""
+        return self._token
 
     @property
     def has_borrowed(self) -> bool:
@@ -180,6 +187,8 @@ class TokenHolder:
             has_died = self._has_died or (self._token is not None and self._clock() >= self._life.ends_at)
             self._has_died = self._is_logging_in = False
             self._attempts.succeeded()
+            if not is_same:
+                self.replaced_ends_at = self._life.ends_at
             self._adopt(token)
         self._report()
         if is_same:

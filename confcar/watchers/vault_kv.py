@@ -1,13 +1,15 @@
 """Reads of static secrets: from a path as people write it to the API's, and from the answer to a reading.
 
 KV v1 and v2 differ in the path, in what is wrapped around the data, and in how a deleted secret looks. What a v1 answer
-says of a lease's duration means nothing there; `refresh` decides.
+says of a lease's duration means nothing there; `refresh` decides. An engine that makes something new for each read is
+left alone, and the reading says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from confcar.clients.vault import VaultClient
 from confcar.clients.vault_answer import VaultAnswer
@@ -17,7 +19,18 @@ from confcar.watchers.vault_mounts import Mount, Mounts
 
 # Written first below a v2 mount, these are the API's own words; a key that begins so is written `data/data/…`.
 _DATA, _RAW_VIEWS = "data", ("metadata", "subkeys")
+_KV_V2 = 2
 _DELETED, _DESTROYED, _UNMOUNTED = "deleted", "destroyed", "no engine is mounted there"
+
+
+_DYNAMIC = Reading(None, is_dynamic=True)
+
+
+class Read(NamedTuple):
+    """What was read, and the answer it was read from; None where the server was not asked."""
+
+    reading: Reading
+    answer: VaultAnswer | None
 
 
 class SecretReader:
@@ -27,7 +40,7 @@ class SecretReader:
         self._client = client
         self._mounts = mounts
 
-    def read(self, dependency: Dependency, *, token: str) -> Reading:
+    def read(self, dependency: Dependency, *, token: str) -> Read:
         """Return what the server holds for a dependency: at most two requests, one where the mount is known.
 
         Raises:
@@ -38,6 +51,9 @@ class SecretReader:
         path = dependency.path
         check_path(path)
         mount = self._mounts.find(path, token=token)
+        if mount.version is None and dependency.kind == "secret":
+            _refuse_version(dependency)
+            return Read(_DYNAMIC, None)
         if dependency.kind == "secrets":
             target, params = list_path(mount, path), {"list": "true"}
             action = "list"
@@ -48,13 +64,10 @@ class SecretReader:
         if not (answer.is_ok or answer.status == HTTPStatus.NOT_FOUND):
             cure = f'if the token is good, its policy needs: path "{target}" {{ capabilities = ["{action}"] }}'
             raise answer.error(f"{action} on {target}", cure=cure)
-        if answer.body.get("lease_id"):
-            self._mounts.refuse(mount)
-            raise SourceDataError(f"{path}: this engine gives leases, which confcar does not read yet")
         reading = _names_in(answer) if dependency.kind == "secrets" else _secret_in(answer, mount, target)
         if reading.value is None and reading.note not in {_DELETED, _DESTROYED}:
             self._mounts.forget(mount)
-        return reading
+        return Read(reading, answer)
 
 
 def check_path(path: str) -> None:
@@ -87,7 +100,7 @@ def read_path(mount: Mount, path: str) -> str:
 def list_path(mount: Mount, path: str) -> str:
     """Return the API's path for listing a folder, below `/v1/`; the mount itself is its top folder."""
     rest = mount.rest_of(path)
-    if mount.version == 1:
+    if mount.version != _KV_V2:
         return f"{mount.path}/{rest}".rstrip("/")
     first, _, folder = rest.partition("/")
     return f"{mount.path}/metadata/{folder if first in {_DATA, *_RAW_VIEWS} else rest}".rstrip("/")
@@ -97,14 +110,19 @@ def _version_of(dependency: Dependency, mount: Mount) -> dict[str, str]:
     version = dict(dependency.params).get("version")
     if version is None:
         return {}
-    if mount.version == 1:
-        raise SourceDataError(f"{dependency.path}: KV v1 keeps no versions; leave `version` out")
+    if mount.version != _KV_V2:
+        _refuse_version(dependency)
     return {"version": str(version)}
+
+
+def _refuse_version(dependency: Dependency) -> None:
+    if dict(dependency.params).get("version") is not None:
+        raise SourceDataError(f"{dependency.path}: only KV v2 keeps versions; leave `version` out")
 
 
 def _secret_in(answer: VaultAnswer, mount: Mount, target: str) -> Reading:
     data = answer.body.get("data")
-    is_wrapped = mount.version == 2 and target.startswith(f"{mount.path}/{_DATA}/")  # noqa: PLR2004 - KV v2
+    is_wrapped = mount.version == _KV_V2 and target.startswith(f"{mount.path}/{_DATA}/")
     if is_wrapped and isinstance(data, Mapping):
         metadata, data = data.get("metadata"), data.get("data")
         if not isinstance(data, Mapping) and isinstance(metadata, Mapping):

@@ -15,21 +15,21 @@ from confcar.clients.vault_answer import VaultAnswer
 from confcar.errors import SourceDataError
 
 _KV_TYPES = frozenset({"kv", "generic"})
-_READ_TYPES = "kv and cubbyhole"
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A secrets engine that holds what somebody wrote, so that reading it creates nothing.
+    """A secrets engine.
 
     Attributes:
         path: Without surrounding slashes; may be nested.
-        version: 1 or 2; a cubbyhole reads like KV v1.
+        version: 1 or 2 where it holds what somebody wrote, so that reading creates nothing; a cubbyhole reads like
+            KV v1. None for any other engine.
         is_configured: Whether it comes from `kv_versions`.
     """
 
     path: str
-    version: int
+    version: int | None
     is_configured: bool = False
 
     def rest_of(self, path: str) -> str:
@@ -54,7 +54,6 @@ class Mounts:
             path.strip("/"): Mount(path.strip("/"), version, is_configured=True)
             for path, version in kv_versions.items()
         }
-        self._leasing: set[str] = set()
 
     def find(self, path: str, *, token: str) -> Mount:
         """Return the mount that serves a path; at most one request.
@@ -62,7 +61,7 @@ class Mounts:
         Raises:
             SourceUnavailableError: The server does not answer; worth a retry.
             SourceDeniedError: It does not say: the token is dead, may read nothing there, or there is no such mount.
-            SourceDataError: Another kind of engine serves it. Nothing was read, so nothing was created.
+            SourceDataError: The answer cannot be used.
         """
         with self._lock:
             known = self._longest(path)
@@ -70,8 +69,6 @@ class Mounts:
             known = self._ask(path, token)
             with self._lock:
                 self._known[known.path] = known
-        if known.path in self._leasing:
-            raise SourceDataError(f"{known.path}: this engine gives leases, which confcar does not read yet")
         return known
 
     def forget(self, mount: Mount) -> None:
@@ -80,10 +77,10 @@ class Mounts:
             if not mount.is_configured and self._known.get(mount.path) == mount:
                 del self._known[mount.path]
 
-    def refuse(self, mount: Mount) -> None:
-        """Read nothing there any more: each read would create a lease."""
+    def knows(self, path: str) -> bool:
+        """Whether `find` would answer without a request."""
         with self._lock:
-            self._leasing.add(mount.path)
+            return self._longest(path) is not None
 
     def _longest(self, path: str) -> Mount | None:
         below = [mount for mount in self._known.values() if f"{path}/".startswith(f"{mount.path}/")]
@@ -109,7 +106,7 @@ class Mounts:
             return Mount(mount, 2 if str(version) == "2" else 1)
         if kind == "cubbyhole":
             return Mount(mount, 1)
-        raise SourceDataError(f"{path} is served by an engine of type {str(kind)[:40]!r}; `secret` reads {_READ_TYPES}")
+        return Mount(mount, None)
 
     def _without_namespace(self, path: str, mount: str) -> str:
         """Return the mount as the path spells it: some servers put the namespace before it."""

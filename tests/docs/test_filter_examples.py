@@ -72,7 +72,7 @@ def test_example_gives_what_stands_beside_it(template: str, output: str) -> None
     )
     renderer.compile()
     rendering = renderer.render({one: answer(one, data) for one in renderer.dependencies}, None)
-    if rendering.missing:  # an argument was data
+    if rendering.missing:  # an argument was data, or something is issued
         rendering = renderer.render({one: answer(one, data) for one in renderer.dependencies}, None)
     assert [file.content.decode() for file in rendering.files] == [output]
     assert {one.source for one in renderer.dependencies} <= {"all", CONFIG_FOLDER}

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.fakes.vault_engines import Engine, Leases
+
 ROLE_ID, SECRET_ID = "the-role-id-4711", "the-secret-id-0815"
 _Answer = tuple[int, object, Mapping[str, str]]
 
@@ -40,6 +42,9 @@ class VaultApi:
         tokens: What `lookup-self` says, by token; any other token is refused everything.
         mounts: What the question for a mount says, by mount.
         secrets: What `data` is of a GET, by API path; a list for one asked with `list=true`.
+        engines: What makes something new for each request, by API path.
+        leases: Of what they made.
+        capabilities: What `capabilities-self` says, by path; `root` of any other.
         denied: API paths that no policy allows.
         is_sealed: Whether everything is answered by 503.
         auth: What a login gives, and a renewal; `client_token` is counted up for each login.
@@ -52,6 +57,9 @@ class VaultApi:
     tokens: dict[str, dict[str, object]] = field(default_factory=dict)
     mounts: dict[str, dict[str, object]] = field(default_factory=dict)
     secrets: dict[str, object] = field(default_factory=dict)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    leases: Leases = field(default_factory=Leases)
+    capabilities: dict[str, list[str]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     is_sealed: bool = False
     auth: dict[str, object] = field(
@@ -90,6 +98,11 @@ class VaultApi:
         metadata = {"version": 1, "deletion_time": "", "destroyed": False}
         self.secrets[api_path] = {"data": dict(data), "metadata": metadata}
 
+    def kill_token(self, value: str) -> None:
+        """Forget a token, and every lease that hangs on it."""
+        del self.tokens[value]
+        self.leases.die_with(value)
+
     def count(self, path: str) -> int:
         """Return how many requests an API path got."""
         with self._lock:
@@ -115,7 +128,7 @@ class VaultApi:
             return 400, {"errors": ["invalid role or secret ID"]}, {}
         self.logins += 1
         value = f"login-token-{self.logins}"
-        self.add_token(value, ttl=100)
+        self.add_token(value, ttl=int(str(self.auth["lease_duration"])))
         return 200, {"auth": {"client_token": value, **self.auth}}, {}
 
     def _known(self, asked: Asked, token: str) -> _Answer:
@@ -130,6 +143,15 @@ class VaultApi:
             wanted = asked.path.removeprefix("sys/internal/ui/mounts/") + "/"
             found = next((known for mount, known in self.mounts.items() if wanted.startswith(f"{mount}/")), None)
             return (200, {"data": found}, {}) if found else (403, {"errors": ["preflight capability check"]}, {})
+        return self._held(asked, token)
+
+    def _held(self, asked: Asked, token: str) -> _Answer:
+        if asked.path == "sys/capabilities-self":
+            return 200, {"capabilities": self.capabilities.get(asked.body["paths"][0], ["root"])}, {}
+        if asked.path.startswith("sys/leases/"):
+            return self.leases.serve(asked.path.removeprefix("sys/leases/"), asked.body)
+        if (engine := self.engines.get(asked.path)) is not None:
+            return self.leases.make(engine, asked.path, token)
         held = self.secrets.get(asked.path)
         if held is None:
             return 404, {"errors": []}, {}

@@ -19,6 +19,7 @@ from tests.servers.fault_proxy import FaultProxy
 from tests.servers.nginx import NginxServer
 from tests.servers.obtain import UnavailableError, find_program
 from tests.servers.openbao import OpenBaoServer
+from tests.servers.postgres import PostgresServer
 
 _AT_START = dict(os.environ)  # before any test's is scrubbed
 
@@ -57,6 +58,12 @@ def caddy_program() -> Path:
 
 
 @pytest.fixture(scope="session")
+def postgres_program() -> Path:
+    """Return the PostgreSQL to run."""
+    return _program("postgres")
+
+
+@pytest.fixture(scope="session")
 def consul(consul_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulServer]:
     """Give the shared Consul; write below `kv_prefix` only."""
     with ConsulServer(tmp_path_factory.mktemp("consul"), consul_program) as server:
@@ -74,6 +81,13 @@ def consul_acl(consul_program: Path, tmp_path_factory: pytest.TempPathFactory) -
 def openbao(openbao_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBaoServer]:
     """Give the shared OpenBao; write to `kv_mount` only, and name policies and roles uniquely."""
     with OpenBaoServer(tmp_path_factory.mktemp("openbao"), openbao_program) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Give the shared PostgreSQL."""
+    with PostgresServer(tmp_path_factory.mktemp("postgres"), postgres_program) as server:
         yield server
 
 

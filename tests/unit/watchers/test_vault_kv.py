@@ -51,6 +51,25 @@ def test_path_to_read_is_the_same_however_it_is_written(path: str, mount: str, v
 
 
 @pytest.mark.parametrize(
+    ("path", "mount", "expected"),
+    [
+        pytest.param("secret/subkeys/app", "secret", "secret/subkeys/app", id="subkeys"),
+        pytest.param("secret/subkeys", "secret", "secret/data/subkeys", id="key that is subkeys"),
+        pytest.param("secret/metadata/a/b", "secret", "secret/metadata/a/b", id="metadata of a nested key"),
+        pytest.param("secret/data/metadata/app", "secret", "secret/data/metadata/app", id="key that begins so"),
+        pytest.param("secret/datacenter/app", "secret", "secret/data/datacenter/app", id="folder like data"),
+        pytest.param("secret/metadatax/app", "secret", "secret/data/metadatax/app", id="folder like metadata"),
+        pytest.param("secret/config", "secret", "secret/data/config", id="key that is config"),
+        pytest.param("data/app", "data", "data/data/app", id="mount that is named data"),
+        pytest.param("data/data/app", "data", "data/data/app", id="mount named data, as the API writes it"),
+        pytest.param("a/data/data/app", "a/data", "a/data/data/app", id="nested mount that ends in data"),
+    ],
+)
+def test_words_of_the_api_are_told_from_keys_that_look_like_them(path: str, mount: str, expected: str) -> None:
+    assert read_path(Mount(mount, 2), path) == expected
+
+
+@pytest.mark.parametrize(
     ("path", "mount", "version", "expected"),
     [
         pytest.param("secret", "secret", 2, "secret/metadata", id="v2 mount"),
@@ -105,6 +124,18 @@ def test_secret_of_v1_and_v2_reads_alike(api: VaultApi, reader: Reader) -> None:
             id="will be deleted some day",
         ),
         pytest.param({"data": {}, "metadata": {}}, Reading({}), id="empty is a value"),
+        pytest.param(
+            {"data": {"a": 1}, "metadata": {"deletion_time": "soon", "destroyed": False}},
+            Reading({"a": 1}),
+            id="odd time",
+        ),
+        pytest.param(
+            {"data": {"a": 1}, "metadata": {"deletion_time": "2020-01-01T00:00:00Z"}},
+            Reading({"a": 1}),
+            id="there although its time is over: the server's clock counts",
+        ),
+        pytest.param({"data": {"a": 1}}, Reading({"a": 1}), id="no metadata"),
+        pytest.param({"data": {"a": 1}, "metadata": 3}, Reading({"a": 1}), id="odd metadata"),
     ],
 )
 def test_what_is_not_there_says_why(
@@ -120,7 +151,7 @@ def test_version_is_asked_for_on_v2_and_refused_on_v1(api: VaultApi, reader: Rea
 
     assert reader.read("secret/app", version=3).value == {"a": 1}
     assert api.asked[-1].query == {"version": "3"}
-    with pytest.raises(SourceDataError, match="keeps no versions"):
+    with pytest.raises(SourceDataError, match="only KV v2 keeps versions"):
         reader.read("kv1/app", version=3)
 
 

@@ -93,20 +93,23 @@ def test_unmounted_engine_is_told_from_a_missing_secret(api: VaultApi) -> None:
 def test_engine_that_would_create_a_credential_is_never_read(api: VaultApi, reader: Reader, kind: str) -> None:
     api.mounts["other"] = {"path": "other/", "type": kind, "options": None}
 
-    with pytest.raises(SourceDataError, match=f"type '{kind}'; `secret` reads kv"):
-        reader.read("other/creds/web")
-    assert api.count("other/creds/web") == 0
+    assert reader.read("other/creds/web") == Reading(None, is_dynamic=True)
+    assert reader.read("other/creds/api") == Reading(None, is_dynamic=True)
+    assert [asked.path for asked in api.asked] == ["sys/internal/ui/mounts/other/creds/web"]
 
 
-def test_engine_that_turns_out_to_lease_is_read_no_second_time(api: VaultApi) -> None:
-    reader = Reader(api, kv_versions={"database": 1})
-    api.script("database/creds/web", 200, {"lease_id": "database/creds/web/1", "data": {"password": "p"}}, times=9)
-    for _ in range(2):
-        with pytest.raises(SourceDataError, match="leases"):
-            reader.read("database/creds/web")
+def test_version_of_what_is_no_kv_is_refused(api: VaultApi, reader: Reader) -> None:
+    api.mounts["other"] = {"path": "other/", "type": "database", "options": None}
 
-    assert api.count("database/creds/web") == 1
-    reader.client.close()
+    with pytest.raises(SourceDataError, match="only KV v2 keeps versions"):
+        reader.read("other/creds/web", version=1)
+
+
+def test_names_of_any_engine_can_be_listed(api: VaultApi, reader: Reader) -> None:
+    api.mounts["other"] = {"path": "other/", "type": "database", "options": None}
+    api.secrets["other/roles"] = {"keys": ["web", "api"]}
+
+    assert reader.read("other/roles", kind="secrets").value == ("api", "web")
 
 
 def test_cubbyhole_reads_like_v1(api: VaultApi, reader: Reader) -> None:

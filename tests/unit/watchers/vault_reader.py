@@ -23,4 +23,4 @@ class Reader:
 
     def read(self, path: str, *, kind: Kind = "secret", version: int | None = None) -> Reading:
         params = (("version", version),) if version is not None else ()
-        return self._reader.read(Dependency("vault", kind, path, params), token=TOKEN)
+        return self._reader.read(Dependency("vault", kind, path, params), token=TOKEN).reading

@@ -1,0 +1,293 @@
+"""Leases from one process to the next on a clock of the test's own, what a preview does with them, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from confcar.errors import SourceDeniedError, SourceUnavailableError
+from confcar.model import BY_READING, Dependency, Reading
+from tests.fakes.vault_api import VaultApi, running_vault
+from tests.fakes.vault_engines import Engine
+from tests.unit.watchers.lease_world import CREDS, EPOCH, LOOKUP, RENEW, REVOKE, Issuing, issuing
+
+LOGIN, PATH = "auth/approle/login", CREDS.path
+WEB = Dependency("vault", "issue", "pki/issue/web", (("common_name", "a.example"),))
+CIPHER = Dependency("vault", "issue", "transit/encrypt/app")
+DATES = {"certificate": "not one", "expiration": int(EPOCH + 11_000), "not_before": int(EPOCH + 970)}
+DYNAMIC = Reading(None, is_dynamic=True)
+
+
+@pytest.fixture
+def api() -> Iterator[VaultApi]:
+    with running_vault() as api:
+        api.auth["lease_duration"] = 1_000_000
+        api.engines[PATH] = Engine(seconds=1000)
+        api.engines[WEB.path] = Engine(seconds=0, data=DATES)
+        api.engines[CIPHER.path] = Engine(seconds=0, data={"ciphertext": "vault:v1:x"})
+        yield api
+
+
+def prepare(api: VaultApi, folder: Path, *dependencies: Dependency) -> Issuing:
+    """Issue these in an init container, which then ends."""
+    with issuing(api, folder, life="once") as world:
+        for dependency in dependencies:
+            world.fetch(dependency)
+    return world
+
+
+def made(api: VaultApi) -> list[int]:
+    return [api.engines[path].made for path in (PATH, WEB.path, CIPHER.path)]
+
+
+def test_everything_issued_is_taken_over_with_the_token(api: VaultApi, tmp_path: Path) -> None:
+    before = prepare(api, tmp_path, CREDS, WEB, CIPHER)
+    for _ in range(2):
+        with issuing(api, tmp_path) as world:
+            for dependency in (CREDS, WEB, CIPHER):
+                world.fetch(dependency)
+                assert world.reading(dependency) == before.reading(dependency)
+
+    assert made(api) == [1, 1, 1]
+    assert api.count(LOGIN) == 1
+
+
+def test_lease_is_proven_by_a_lookup_and_goes_on_from_where_it_was(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.pass_time(500)
+        api.script(LOOKUP, 200, {"data": {"ttl": 500}})
+        snapshot = world.fetch()
+        assert 120 <= (snapshot.again_in_seconds or 0) <= 200  # two thirds of its life, of which a half is over
+        world.pass_time(200)
+        world.fetch()
+
+    assert (api.count(RENEW), made(api)[0]) == (1, 1)
+
+
+def test_lease_that_is_gone_is_not_taken_over(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS, WEB)
+    api.leases.living.clear()
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+        world.fetch(WEB)
+
+    assert made(api)[:2] == [2, 1]
+
+
+def test_lease_that_has_ended_by_its_clock_is_not_even_looked_up(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.pass_time(1001)
+        world.fetch()
+
+    assert (api.count(LOOKUP), made(api)[0]) == (0, 2)
+
+
+def test_certificate_near_its_end_is_replaced(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, WEB)
+    with issuing(api, tmp_path) as world:
+        world.pass_time(9_700)
+        world.fetch(WEB)
+
+    assert made(api)[1] == 2
+
+
+def test_lease_of_a_token_that_died_is_not_taken_over_and_the_certificate_is(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS, WEB)
+    api.kill_token("login-token-1")
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+        world.fetch(WEB)
+
+    assert made(api)[:2] == [2, 1]
+    assert api.count(LOGIN) == 2
+
+
+@pytest.mark.parametrize(
+    ("renewable", "token_lives", "expected"),
+    [
+        pytest.param(True, True, 1, id="renewable: proven by a renewal"),
+        pytest.param(True, False, 2, id="renewable, and gone with its token"),
+        pytest.param(False, True, 1, id="fixed: its token is the same"),
+        pytest.param(False, False, 2, id="fixed, and its token is another"),
+    ],
+)
+def test_lease_that_may_not_be_looked_up_is_proven_in_another_way(
+    api: VaultApi, tmp_path: Path, *, renewable: bool, token_lives: bool, expected: int
+) -> None:
+    api.engines[PATH].renewable = renewable
+    prepare(api, tmp_path, CREDS)
+    api.denied = {LOOKUP}
+    if not token_lives:
+        api.kill_token("login-token-1")
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+
+    assert made(api)[0] == expected
+    assert api.count(RENEW) == int(renewable)
+
+
+def test_server_that_is_away_at_the_start_costs_no_credential_later(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.fetch(WEB)
+        api.script(LOOKUP, 503, times=2)
+        for _ in range(2):
+            assert isinstance(world.fails(), SourceUnavailableError)
+        world.fetch()
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+
+    assert made(api)[0] == 1
+
+
+def test_what_nobody_has_asked_for_yet_stays_for_the_next(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS, WEB)
+    with issuing(api, tmp_path) as world:
+        world.fetch(WEB)
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+
+    assert made(api)[:2] == [1, 1]
+
+
+def test_run_keeps_what_it_leaves_current(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+        api.leases.living.clear()
+        world.pass_time(710)
+        world.fetch()
+        assert world.password() == "password-2"
+    with issuing(api, tmp_path) as world:
+        world.pass_time(720)
+        world.fetch()
+        assert world.password() == "password-2"
+
+
+def test_lease_that_met_its_max_ttl_is_not_renewed_by_the_next(api: VaultApi, tmp_path: Path) -> None:
+    api.engines[PATH].renewed_seconds = 600
+    with issuing(api, tmp_path, life="once") as world:
+        world.fetch()
+        world.pass_time(700)
+        world.fetch()
+    with issuing(api, tmp_path) as world:
+        world.pass_time(750)
+        world.fetch()
+        world.pass_time(100)
+        world.fetch()
+
+    assert (api.count(RENEW), made(api)[0]) == (1, 1)
+
+
+def test_other_parameters_are_another_certificate(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, WEB)
+    with issuing(api, tmp_path) as world:
+        world.fetch(Dependency("vault", "issue", WEB.path, (("common_name", "b.example"),)))
+
+    assert made(api)[1] == 2
+
+
+def test_what_a_read_does_not_make_is_not_left(api: VaultApi, tmp_path: Path) -> None:
+    key = Dependency("vault", "issue", "transit/keys/app", BY_READING)
+    api.secrets[key.path] = {"latest_version": 1}
+    prepare(api, tmp_path, key)
+    api.secrets[key.path] = {"latest_version": 2}
+    with issuing(api, tmp_path) as world:
+        world.fetch(key)
+        assert world.reading(key).value == {"latest_version": 2}
+
+
+def test_preview_takes_what_was_left_and_creates_and_renews_nothing(api: VaultApi, tmp_path: Path) -> None:
+    before = prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path, life="preview") as world:
+        world.fetch()
+        world.fetch(WEB)
+        assert world.reading() == before.reading()
+        assert world.reading(WEB) == DYNAMIC
+        world.pass_time(710)
+        world.fetch()
+
+    assert made(api) == [1, 0, 0]
+    assert api.count(RENEW) == 0
+
+
+def test_preview_of_what_has_died_is_dynamic(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    api.leases.living.clear()
+    with issuing(api, tmp_path, life="preview") as world:
+        world.fetch()
+        assert world.reading() == DYNAMIC
+
+    assert made(api)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("dependency", "allowed", "is_enough"),
+    [
+        pytest.param(CREDS, ["read"], True, id="read may read"),
+        pytest.param(CREDS, ["update", "create"], False, id="read may only write"),
+        pytest.param(WEB, ["update"], True, id="write may update"),
+        pytest.param(WEB, ["create", "list"], True, id="write may create"),
+        pytest.param(WEB, ["read"], False, id="write may only read"),
+        pytest.param(WEB, ["deny"], False, id="denied"),
+        pytest.param(WEB, ["root"], True, id="root"),
+    ],
+)
+def test_preview_asks_whether_it_would_be_allowed(
+    api: VaultApi, tmp_path: Path, dependency: Dependency, *, allowed: list[str], is_enough: bool
+) -> None:
+    api.capabilities[dependency.path] = allowed
+    with issuing(api, tmp_path, life="preview") as world:
+        if is_enough:
+            world.fetch(dependency)
+            assert world.reading(dependency) == DYNAMIC
+        else:
+            error = world.fails(dependency)
+            assert isinstance(error, SourceDeniedError)
+            assert f'path "{dependency.path}"' in str(error)
+
+
+def test_preview_that_may_not_ask_what_it_may_do_assumes_it_may(api: VaultApi, tmp_path: Path) -> None:
+    api.script("sys/capabilities-self", 400, {"errors": ["no"]})
+    with issuing(api, tmp_path, life="preview") as world:
+        world.fetch()
+        assert world.reading() == DYNAMIC
+
+
+def test_revoke_on_exit_revokes_the_token_and_leases_of_older_ones(api: VaultApi, tmp_path: Path) -> None:
+    api.auth.update(lease_duration=100, renewable=False)
+    with issuing(api, tmp_path, revoke_on_exit=True) as world:
+        world.fetch()
+        world.pass_time(92)
+        world.watcher._keeper.tend()
+        world.fetch(Dependency("vault", "issue", PATH, (("a", "b"),)))
+
+    assert [asked.body["lease_id"] for asked in api.asked if asked.path == REVOKE] == [f"{PATH}/lease-1"]
+    assert api.count("auth/token/revoke-self") == 1
+
+
+def test_revoke_on_exit_with_a_token_of_somebody_else_revokes_the_leases_only(api: VaultApi, tmp_path: Path) -> None:
+    api.add_token("given", ttl=10_000)
+    with issuing(api, tmp_path, token="given", revoke_on_exit=True) as world:
+        world.fetch()
+        world.fetch(WEB)
+
+    assert api.count(REVOKE) == 1
+    assert api.leases.living == {}
+    with issuing(api, tmp_path, token="given") as world:
+        world.fetch()
+        world.fetch(WEB)
+    assert made(api)[:2] == [2, 1]  # the certificate is good still
+    assert api.count("auth/token/revoke-self") == 0
+
+
+@pytest.mark.parametrize("life", ["once", "preview"])
+def test_nothing_is_revoked_but_by_run(api: VaultApi, tmp_path: Path, life: str) -> None:
+    with issuing(api, tmp_path, life=life, revoke_on_exit=True) as world:
+        world.fetch()
+
+    assert api.count(REVOKE) == 0
