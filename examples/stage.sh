@@ -24,12 +24,11 @@ sidecar() { # starts `confcar run` and returns once every bundle is published
     wait_for $CONFCAR healthcheck --ready
 }
 has_reloaded() { [ "$(grep -c "reloaded bundle" confcar.log)" -ge "$1" ]; }
-end_of_sidecar() { # after so many reloads stops it, shows what it did, and fails where it did not end well
+end_of_sidecar() { # after so many reloads stops it, shows them, and fails where it did not end well
     wait_for has_reloaded "${1:-1}"
     kill "$sidecar"
     wait "$sidecar" || { cat confcar.log; exit 1; }
-    echo "== what confcar did"
-    sed -n 's/^[0-9:]* \(\(published\|reloaded\) [^ ]* [^ ]*\).*/\1/p' confcar.log
+    sed -n 's/^[0-9:]* \(reloaded [^ ]* [^ ]*\).*/confcar: \1/p' confcar.log
 }
 wait_for() { # a condition, for at most a minute
     deadline=$(($(date +%s) + 60))

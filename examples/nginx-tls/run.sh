@@ -36,12 +36,12 @@ wait_for serves 01
 sidecar
 start answers.log ask
 echo "nginx serves $(serial)"
+echo "== three new certificates, one after the other, while requests go on"
 for number in 02 03 04; do
-    echo "== a new certificate"
     issue "0x$number"
     wait_for serves "$number"
     echo "nginx serves $(serial)"
 done
 touch enough
 end_of_sidecar 3
-echo "answers meanwhile: $(sort -u answers.log | xargs)"
+echo "answers meanwhile, each counted once: $(sort -u answers.log | xargs)"
