@@ -55,7 +55,7 @@ def test_consul_gives_the_files_that_the_laptop_gave(
     example_consul.delete("", recurse=True)  # the examples share names
     example_consul.put_many(flat(yaml.load(text, Loader=yaml.BaseLoader)))  # noqa: S506 - it makes texts only
     production = in_production(name, tmp_path / "production", {CONSUL: example_consul.address})
-    published = []
+    published: list[dict[str, bytes]] = []
     for config in (FOLDER / name / "confcar.yaml", production):
         out = tmp_path / f"out-{len(published)}"
         environ = {**programs_of(name, request), "SHARED_DIRECTORY": str(out), "HOME": str(tmp_path)}
@@ -125,7 +125,6 @@ def test_nginx_refuses_nobody_in_a_minute_of_requests(
     openbao: OpenBaoServer, nginx_program: Path, tmp_path: Path
 ) -> None:
     seen = rotate_under_load(tmp_path, nginx_program, openbao, ttl="20s", rotations=ROTATIONS, seconds=60)
-    print(seen)
     assert seen.failures == ()
     assert seen.certificates > ROTATIONS
 
