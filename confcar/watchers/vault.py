@@ -10,25 +10,25 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from confcar.clients.vault import VaultClient
 from confcar.config.sources import VaultOptions
 from confcar.handover.handover import Handover
-from confcar.handover.records import hash_of
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.status import Status
 from confcar.watchers.base import Hurry, Query
-from confcar.watchers.vault_asking import Asking
+from confcar.watchers.vault_asking import Answered, Asking
 from confcar.watchers.vault_auth import create_login
+from confcar.watchers.vault_clocks import Clocks, poll_seconds
 from confcar.watchers.vault_handover import HandedLogin, key_of
-from confcar.watchers.vault_inheritance import Inheritance
-from confcar.watchers.vault_issuer import Issued, Issuer
 from confcar.watchers.vault_keeper import TokenKeeper
 from confcar.watchers.vault_kv import SecretReader
-from confcar.watchers.vault_lease_clock import LeaseClock, poll_seconds, token_cap
-from confcar.watchers.vault_leases import Clocks, Leases
 from confcar.watchers.vault_mounts import Mounts
 from confcar.watchers.vault_token import Token
+
+if TYPE_CHECKING:  # loaded only where something dynamic is read
+    from confcar.watchers.vault_dynamic import DynamicSecrets
 
 MAX_POLLING = 4
 _JOIN_SECONDS = 2.0
@@ -67,7 +67,7 @@ class VaultWatcher:
         self._status = status
         self._refresh_seconds = options.refresh_seconds
         self._clocks = clocks or Clocks()
-        clock, self._jitter = self._clocks.monotonic, self._clocks.jitter
+        clock = self._clocks.monotonic
         self._client = VaultClient(
             name,
             options,
@@ -87,21 +87,13 @@ class VaultWatcher:
             status=status,
             check_seconds=options.token_check_seconds,
             clock=clock,
-            jitter=self._jitter,
+            jitter=self._clocks.jitter,
         )
         self._keeper.on_new_token = self._token_changed
         self._mounts = Mounts(self._client, namespace=options.namespace, kv_versions=options.kv_versions)
         self._reader = SecretReader(self._client, self._mounts)
-        self._leases = Leases(self._clocks)
         self._asking = Asking(name, self._client, self._keeper, clock=clock)
-        self._issuer = Issuer(
-            self._asking,
-            self._reader,
-            self._leases,
-            inheritance=Inheritance(self._handover, self._key, clocks=self._clocks),
-            refresh_seconds=options.refresh_seconds,
-            clocks=self._clocks,
-        )
+        self._dynamic: DynamicSecrets | None = None
         self._hurry: Hurry = lambda _: None
         self._lock = threading.Lock()
         self._is_closed = False
@@ -142,7 +134,8 @@ class VaultWatcher:
 
     def retain(self, in_use: Iterable[object]) -> None:
         """Renew no superseded lease any more but those whose data is among *in_use*; the others end by themselves."""
-        self._leases.retain(in_use)
+        if self._dynamic is not None:
+            self._dynamic.retain(in_use)
 
     def close(self) -> None:
         """End every fetch and the keeping of the token at once.
@@ -171,39 +164,60 @@ class VaultWatcher:
         life, token = self._handover.life, self._keeper.current
         held = self._handover.take(self._key) if life == "run" else None
         left = held.token.value if held is not None and held.token is not None else ""
-        if life == "run" and token is not None:
-            older = [lease for lease in self._leases.all() if lease.token_hash != hash_of(token.value)]
-            self._issuer.revoke(older, token=token, limit_seconds=_REVOKE_SECONDS)
+        if life == "run" and token is not None and self._dynamic is not None:
+            self._dynamic.revoke(token, is_of_older_tokens=True, limit_seconds=_REVOKE_SECONDS)
         is_own = life == "run" or (life == "preview" and not self._keeper.has_borrowed)
         if is_own and self._keeper.revoke(limit_seconds=_REVOKE_SECONDS, left=left):
             self._handover.remove(self._key)
-        elif life == "run" and token is not None:
+        elif life == "run" and token is not None and self._dynamic is not None:
             # A token that is not confcar's to revoke, with leases that are.
-            self._issuer.revoke(self._leases.all(), token=token, limit_seconds=_REVOKE_SECONDS)
+            self._dynamic.revoke(token, is_of_older_tokens=False, limit_seconds=_REVOKE_SECONDS)
 
     def _token_changed(self, token: Token, has_died: bool) -> None:  # noqa: FBT001 - the keeper calls it so
-        ends_at, jitter = self._keeper.replaced_ends_at, self._jitter
+        with self._lock:
+            dynamic = self._dynamic  # one that is made from now on knows of this token
+        if dynamic is not None:
+            due = dynamic.token_changed(token, has_died=has_died, old_ends_at=self._keeper.replaced_ends_at)
+            if due:
+                self._hurry(due)
 
-        def cap() -> LeaseClock:
-            return token_cap(ends_at, now=self._clocks.monotonic(), jitter=jitter)
-
-        due = self._leases.token_changed(token, died=has_died, cap=cap)
-        if due:
-            self._hurry(due)
-
-    def _read(self, dependency: Dependency) -> Issued:
-        if dependency.kind == "issue" or self._issuer.holds(dependency):
-            return self._issuer.read(dependency)
+    def _read(self, dependency: Dependency) -> Answered:
+        if dependency.kind == "issue" or self._holds(dependency):
+            return self._dynamic_secrets().read(dependency)
         was_known, asked_at = self._mounts.knows(dependency.path), self._clocks.monotonic()
         token, found = self._asking.ask(lambda token: (token, self._reader.read(dependency, token=token.value)))
         reading, answer = found
         if answer is not None and answer.body.get("lease_id") and isinstance(reading.value, Mapping):
-            return self._issuer.hold(dependency, answer, reading.value, token=token, asked_at=asked_at)
-        again = poll_seconds(self._refresh_seconds, jitter=self._jitter)
-        return Issued(reading, again, has_asked=not (was_known and reading.is_dynamic))
+            dynamic = self._dynamic_secrets()
+            return dynamic.hold(dependency, answer, reading.value, token=token, asked_at=asked_at)
+        again = poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter)
+        return Answered(reading, again, has_asked=not (was_known and reading.is_dynamic))
+
+    def _holds(self, dependency: Dependency) -> bool:
+        """Whether something with an end is held for a static secret, or was left for one by an earlier process."""
+        if self._dynamic is None:
+            held = self._handover.take(self._key) if self._handover.is_on else None
+            if held is None or not held.leases:
+                return False
+        return self._dynamic_secrets().holds(dependency)
+
+    def _dynamic_secrets(self) -> DynamicSecrets:
+        from confcar.watchers.vault_dynamic import DynamicSecrets
+
+        with self._lock:
+            if self._dynamic is None:
+                self._dynamic = DynamicSecrets(
+                    self._asking,
+                    self._reader,
+                    handover=self._handover,
+                    key=self._key,
+                    refresh_seconds=self._refresh_seconds,
+                    clocks=self._clocks,
+                )
+            return self._dynamic
 
     def _report(self) -> None:
-        leases = self._leases.status()
+        leases = self._dynamic.status() if self._dynamic is not None else ()
         self._status.set_gauge("vault_leases", self.name, value=len(leases))
         self._status.update_source(self.name, leases=leases)
 

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from confcar.clients.vault import VaultClient
 from confcar.errors import SourceDeniedError
+from confcar.model import Reading
 from confcar.watchers.vault_keeper import TokenKeeper
 from confcar.watchers.vault_token import Token
 
 Answer = TypeVar("Answer")
+
+
+class Answered(NamedTuple):
+    """What answers a dependency now.
+
+    Attributes:
+        reading: As the store takes it.
+        again_in_seconds: When the next step is due, above 0.
+        has_asked: Whether the server was asked anything.
+    """
+
+    reading: Reading
+    again_in_seconds: float
+    has_asked: bool
 
 
 class Asking:
@@ -35,6 +50,11 @@ class Asking:
         self.client = client
         self._keeper = keeper
         self._clock = clock
+
+    @property
+    def token_in_use(self) -> Token | None:
+        """The token there is, without a login; None where there is none."""
+        return self._keeper.current
 
     def ask(self, request: Callable[[Token], Answer]) -> Answer:
         """Return what *request* returns; it is called again where the token that it was given is dead or too young.

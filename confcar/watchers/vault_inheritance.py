@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from confcar.handover.handover import Handover
 from confcar.handover.records import HandedLease, SourceKey
 from confcar.model import BY_READING, Dependency
+from confcar.watchers.vault_clocks import Clocks
 from confcar.watchers.vault_lease_clock import LeaseClock, clock_of, grant_of
-from confcar.watchers.vault_leases import Clocks, Lease
+from confcar.watchers.vault_leases import Lease
 
 # Reading these creates nothing, so that there is nothing to save for the next process.
 _READ_AGAIN = frozenset({"polled", "static role"})

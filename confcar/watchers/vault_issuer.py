@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from confcar.clients.vault_answer import VaultAnswer
@@ -17,11 +16,12 @@ from confcar.errors import SourceDeniedError, SourceError
 from confcar.handover.records import hash_of
 from confcar.log import fields
 from confcar.model import ABSENT, BY_READING, Dependency, Reading
-from confcar.watchers.vault_asking import Asking
+from confcar.watchers.vault_asking import Answered, Asking
+from confcar.watchers.vault_clocks import Clocks, poll_seconds
 from confcar.watchers.vault_inheritance import Inheritance
 from confcar.watchers.vault_kv import SecretReader, check_path
-from confcar.watchers.vault_lease_clock import clock_of, grant_of, poll_seconds, rotation_poll_seconds
-from confcar.watchers.vault_leases import Clocks, Lease, Leases
+from confcar.watchers.vault_lease_clock import clock_of, grant_of, rotation_poll_seconds
+from confcar.watchers.vault_leases import Lease, Leases
 from confcar.watchers.vault_token import Token
 from confcar.watchers.vault_upkeep import Upkeep
 
@@ -30,21 +30,6 @@ _SOONEST_SECONDS = 0.05
 _LATEST_SECONDS = 3600.0
 _DYNAMIC = Reading(None, is_dynamic=True)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """What answers a dependency now.
-
-    Attributes:
-        reading: As the store takes it.
-        again_in_seconds: When the next step is due, above 0.
-        has_asked: Whether the server was asked anything.
-    """
-
-    reading: Reading
-    again_in_seconds: float
-    has_asked: bool
 
 
 class Issuer:
@@ -77,7 +62,7 @@ class Issuer:
         self._clocks = clocks
         self._upkeep = Upkeep(asking, refresh_seconds=refresh_seconds, clocks=clocks)
 
-    def read(self, dependency: Dependency) -> Issued:
+    def read(self, dependency: Dependency) -> Answered:
         """Return the credential of a dependency, after whatever was due.
 
         Raises:
@@ -101,7 +86,7 @@ class Issuer:
 
     def hold(
         self, dependency: Dependency, answer: VaultAnswer, data: Mapping[str, object], *, token: Token, asked_at: float
-    ) -> Issued:
+    ) -> Answered:
         """Hold what the read of a static secret, begun at *asked_at*, gave where it came with a lease."""
         self._put(self._lease_of(dependency, answer, data, token=token, asked_at=asked_at))
         return self._issued(self._leases.current(dependency), has_asked=True)
@@ -118,13 +103,13 @@ class Issuer:
             self._inheritance.leave(self._leases.held())
             _log.info("leases revoked", extra=fields(source=self._asking.name, count=revoked, of=len(found)))
 
-    def _issued(self, lease: Lease | None, *, has_asked: bool) -> Issued:
+    def _issued(self, lease: Lease | None, *, has_asked: bool) -> Answered:
         if lease is None:
             nothing = _DYNAMIC if self._inheritance.is_preview else ABSENT
-            return Issued(nothing, poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter), has_asked)
+            return Answered(nothing, poll_seconds(self._refresh_seconds, jitter=self._clocks.jitter), has_asked)
         due = [lease.due_at(), *(old.clock.renew_at for old in self._leases.superseded(lease.dependency))]
         left = min(due) - self._clocks.monotonic()
-        return Issued(lease.reading, min(max(left, _SOONEST_SECONDS), _LATEST_SECONDS), has_asked)
+        return Answered(lease.reading, min(max(left, _SOONEST_SECONDS), _LATEST_SECONDS), has_asked)
 
     def _tend(self, dependency: Dependency) -> bool:
         """Do what is due for what is held, at most one step for each; returns whether the server was asked."""

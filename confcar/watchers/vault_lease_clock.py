@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from confcar.watchers.certificate_dates import Life, life_of, life_of_ssh
+from confcar.watchers.vault_clocks import poll_seconds
 
 Shape = Literal["renewable", "fixed", "certificate", "static role", "polled", "lasting"]
 """renewable, fixed: it ends after its duration. certificate: it ends by its own dates. static role: somebody changes it
@@ -28,6 +29,8 @@ _SPARE_SHARES = (0.08, 0.12)
 _REPLACE_SHARES = (0.85, 0.95)
 # A render, a check and a reload have to fit in before the old one ends, however short a life it has.
 _LEAST_SPARE_SECONDS, _LARGEST_LEAST_SPARE_SHARE = 3.0, 1 / 3
+# Nothing is replaced sooner after it was given: what is made with a token that is about to end lives shorter each time.
+_LEAST_USE_SECONDS = 1.0
 # A renewal that gives clearly less than was asked for has met the lease's max ttl.
 _CAPPED_SHARE = 0.9
 # Dates of a certificate begin before it is made, for clocks that go slow; one with a short life would be over by them.
@@ -132,13 +135,13 @@ def clock_of(grant: Grant, *, now: float, jitter: random.Random) -> LeaseClock:
     if grant.shape in {"static role", "polled", "lasting"}:
         return LeaseClock(now + left)
     ends_at = now + left
-    latest = ends_at - _least_spare(left)
+    soonest, latest = now + min(left, _LEAST_USE_SECONDS), ends_at - _least_spare(left)
     if grant.shape == "renewable":
-        replace_at = min(ends_at - left * jitter.uniform(*_SPARE_SHARES), latest)
+        replace_at = max(min(ends_at - left * jitter.uniform(*_SPARE_SHARES), latest), soonest)
         renew_at = min(now + left * jitter.uniform(*_RENEW_SHARES), now + (replace_at - now) * _LATEST_RENEWAL_SHARE)
         return LeaseClock(ends_at, renew_at, replace_at)
     planned = now - grant.age_seconds + grant.life_seconds * jitter.uniform(*_REPLACE_SHARES)
-    return LeaseClock(ends_at, math.inf, max(min(planned, latest), now + left * _LEAST_USE_SHARE))
+    return LeaseClock(ends_at, math.inf, max(min(planned, latest), now + left * _LEAST_USE_SHARE, soonest))
 
 
 def renewed_clock(
@@ -176,11 +179,6 @@ def token_cap(token_ends_at: float, *, now: float, jitter: random.Random) -> Lea
 def capped_clock(clock: LeaseClock, cap: LeaseClock) -> LeaseClock:
     """Return a clock that is bounded by another one; renewals are not."""
     return LeaseClock(min(clock.ends_at, cap.ends_at), clock.renew_at, min(clock.replace_at, cap.replace_at))
-
-
-def poll_seconds(refresh_seconds: float, *, jitter: random.Random) -> float:
-    """Return when to read something without an end again: never later than `refresh`, and a fleet drifts apart."""
-    return refresh_seconds * jitter.uniform(*_REPLACE_SHARES)
 
 
 def rotation_poll_seconds(

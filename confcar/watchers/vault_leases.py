@@ -6,9 +6,7 @@ Bookkeeping behind one lock; no request is made here. Values never leave but as 
 from __future__ import annotations
 
 import math
-import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,20 +14,12 @@ from confcar.backoff import Backoff
 from confcar.handover.records import hash_of
 from confcar.model import Dependency, Reading
 from confcar.status import LeaseStatus
+from confcar.watchers.vault_clocks import Clocks
 from confcar.watchers.vault_lease_clock import Grant, LeaseClock, capped_clock
 from confcar.watchers.vault_token import Token
 
 _ENDING = frozenset({"renewable", "fixed", "certificate"})
 _READ_AGAIN = frozenset({"polled", "static role"})
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """The clocks of one source: monotonic seconds, seconds since the epoch, and what spreads a fleet."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    jitter: random.Random = field(default_factory=random.Random)
 
 
 @dataclass(eq=False, slots=True)
@@ -96,15 +86,20 @@ class Lease:
 
 
 class Leases:
-    """The leases of one source. Thread-safe."""
+    """The leases of one source. Thread-safe.
 
-    def __init__(self, clocks: Clocks) -> None:
+    Args:
+        clocks: The source's.
+        token: The one in use now, None before the first login.
+    """
+
+    def __init__(self, clocks: Clocks, *, token: Token | None = None) -> None:
         self._clock = clocks.monotonic
         self._wall = clocks.wall
         self._lock = threading.Lock()
         self._current: dict[Dependency, Lease] = {}
         self._superseded: list[Lease] = []
-        self._token_hash = ""
+        self._token_hash = hash_of(token.value) if token is not None else ""
 
     def current(self, dependency: Dependency) -> Lease | None:
         """Return what answers a dependency now; None where nothing was given yet."""

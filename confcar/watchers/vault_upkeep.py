@@ -15,15 +15,15 @@ from confcar.clients.vault_answer import VaultAnswer
 from confcar.errors import SourceDeniedError, SourceError
 from confcar.log import fields
 from confcar.watchers.vault_asking import Asking
+from confcar.watchers.vault_clocks import Clocks, poll_seconds
 from confcar.watchers.vault_lease_clock import (
     Grant,
     LeaseClock,
     clock_of,
     not_renewable,
-    poll_seconds,
     renewed_clock,
 )
-from confcar.watchers.vault_leases import Clocks, Lease
+from confcar.watchers.vault_leases import Lease
 from confcar.watchers.vault_token import Token
 
 _NOT_RENEWABLE_TEXT = "not renewable"

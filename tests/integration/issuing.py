@@ -42,6 +42,11 @@ class Database:
         """How many credentials were made since the server's start, by this engine."""
         return self.postgres.roles_made(f"{self.mount}-")
 
+    def roles(self) -> list[str]:
+        """Return the roles that this engine made and that exist now."""
+        found = self.postgres.query("SELECT rolname FROM pg_roles")
+        return [name for (name,) in found if name.startswith(f"{self.mount}-")]
+
     def policy(self) -> str:
         """Return the rules that a sidecar needs."""
         return f'path "{self.path}" {{ capabilities = ["read"] }}'

@@ -101,7 +101,8 @@ def test_lists_reach_the_server_as_lists(openbao: OpenBaoServer) -> None:
     with pki_engine(openbao) as pki, watcher_of(openbao.address, token=openbao.token) as watcher:
         web = issue(f"{pki}/issue/web", common_name="a.example", alt_names="b.example,c.example")
         watcher.fetch(web, frozenset({web}), after=None, wait_seconds=0)
-        (lease,) = watcher._leases.held()
+        assert watcher._dynamic is not None
+        (lease,) = watcher._dynamic.leases.held()
         text = str(lease.data["certificate"])
         path = Path(str(openbao.folder), "listed.pem")
         path.write_text(text)

@@ -37,12 +37,6 @@ def creds_of(database: Database) -> Dependency:
     return Dependency("vault", "issue", database.path, BY_READING)
 
 
-def roles_of(database: Database) -> list[str]:
-    """Return the roles of this engine that exist."""
-    found = database.postgres.query("SELECT rolname FROM pg_roles")
-    return [name for (name,) in found if name.startswith(f"{database.mount}-")]
-
-
 def write_config(folder: Path, address: str, database: Database, port: int, **source: object) -> Path:
     """Write a config whose bundle `web` holds the credentials, and that tells the application at a port."""
     role = database.openbao.create_approle(database.mount, [database.mount])
@@ -140,7 +134,7 @@ def test_old_credentials_live_until_the_primary_has_acknowledged_the_new_ones(
 
             application.refuses = False
             wait_until(lambda: application.user != old, timeout=20)
-            wait_until(lambda: old not in roles_of(database), timeout=20)  # nobody renews it any more
+            wait_until(lambda: old not in database.roles(), timeout=20)  # nobody renews it any more
 
     assert application.failures == []
     assert database.roles_made == 2
@@ -205,10 +199,10 @@ def test_revoke_on_exit_takes_the_roles_away(openbao_proxy: FaultProxy, database
         config = write_config(tmp_path, openbao_proxy.address, database, application.port, revoke_on_exit=True)
         with Sidecar(config) as sidecar:
             wait_until(lambda: application.queries > 0)
-            assert len(roles_of(database)) == 1
+            assert len(database.roles()) == 1
             assert sidecar.stop() == 0
 
-    wait_until(lambda: not roles_of(database))
+    wait_until(lambda: not database.roles())
 
 
 def test_without_revoke_on_exit_the_roles_live_on(

@@ -15,7 +15,8 @@ from confcar.handover.handover import Handover, Life
 from confcar.model import BY_READING, Dependency, Reading, Snapshot
 from confcar.status import Status
 from confcar.watchers.vault import VaultWatcher
-from confcar.watchers.vault_leases import Clocks
+from confcar.watchers.vault_clocks import Clocks
+from confcar.watchers.vault_leases import Leases
 from tests.fakes.vault_api import ROLE_ID, SECRET_ID, VaultApi
 
 CREDS = Dependency("vault", "issue", "database/creds/web", BY_READING)
@@ -47,6 +48,12 @@ class Issuing:
         self.watcher.hurry_by(self.hurried.append)
         self._versions: dict[Dependency, object] = {}
         self._readings: dict[Dependency, Reading] = {}
+
+    @property
+    def leases(self) -> Leases:
+        """What the watcher holds."""
+        assert self.watcher._dynamic is not None, "nothing dynamic was read"
+        return self.watcher._dynamic.leases
 
     def fetch(self, dependency: Dependency = CREDS) -> Snapshot:
         snapshot = self.watcher.fetch(

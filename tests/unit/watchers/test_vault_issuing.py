@@ -235,7 +235,7 @@ def test_renewal_does_not_let_a_lease_outlive_the_token_that_it_hangs_on(api: Va
         world.pass_time(1)
         world.watcher._keeper.tend()
         world.fetch()
-    world.watcher._leases.current(CREDS).clock.renew_at = world.now  # type: ignore[union-attr] # it is there
+    world.leases.current(CREDS).clock.renew_at = world.now  # type: ignore[union-attr] # it is there
     renewals = api.count(RENEW)
     while world.password() == "password-1":
         world.fetch()
@@ -515,4 +515,4 @@ def test_what_ended_and_nobody_wants_any_more_is_forgotten(api: VaultApi, world:
         world.pass_time(101)
     world.fetch()
 
-    assert list(world.watcher._leases._current) == [CREDS]
+    assert list(world.leases._current) == [CREDS]

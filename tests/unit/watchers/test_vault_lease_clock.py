@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from confcar.watchers.vault_clocks import poll_seconds
 from confcar.watchers.vault_lease_clock import (
     Grant,
     LeaseClock,
@@ -19,7 +20,6 @@ from confcar.watchers.vault_lease_clock import (
     clock_of,
     grant_of,
     not_renewable,
-    poll_seconds,
     renewed_clock,
     rotation_poll_seconds,
     token_cap,
@@ -132,6 +132,14 @@ def test_every_step_falls_between_now_and_the_end(life: float, share: float, sha
 
     assert NOW <= clock.replace_at <= clock.ends_at
     assert clock.renew_at == math.inf or NOW <= clock.renew_at <= clock.replace_at
+
+
+@pytest.mark.parametrize("shape", ["renewable", "fixed", "certificate"])
+@pytest.mark.parametrize(("life", "soonest"), [(10, 1.0), (1.2, 1.0), (0.4, 0.4)])
+def test_what_lives_ever_shorter_is_not_replaced_ever_faster(shape: Shape, life: float, soonest: float) -> None:
+    first, _ = spread(shape, life)
+
+    assert first.replace_at >= soonest - 1e-6
 
 
 @pytest.mark.parametrize(
