@@ -2,7 +2,8 @@
 # CONFCAR names confcar (default: confcar), PYTHON a Python (default: python3); each run.sh names its program likewise.
 set -eu
 CONFCAR=${CONFCAR:-confcar} PYTHON=${PYTHON:-python3}
-export CONFCAR_LOG__FORMAT=console CONFCAR_ADMIN__LISTEN=unix:confcar.sock # no port that could be taken
+PATH=$PATH:/usr/local/sbin:/usr/sbin # where distributions put servers
+export PATH CONFCAR_LOG__FORMAT=console CONFCAR_ADMIN__LISTEN=unix:confcar.sock # no port that could be taken
 started= work=$(mktemp -d)
 remove=$work
 trap 'kill $started 2>/dev/null || true; wait; rm -rf $remove' EXIT

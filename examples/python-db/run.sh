@@ -9,7 +9,7 @@ export PGHOST=127.0.0.1 PGPORT="$(free_port)"
 base=$(mktemp -d /tmp/confcar-postgres-XXXXXX) remove="$remove $base" as_owner=
 if [ "$(id -u)" = 0 ]; then # which it refuses to run as
     chown nobody "$base"
-    as_owner="setpriv --reuid=nobody --regid=nogroup --clear-groups --"
+    as_owner="setpriv --reuid=nobody --regid=$(id -g nobody) --clear-groups --"
 fi
 sql() { # one statement, on the socket, where its owner needs no password
     (cd / && $as_owner "$bin/psql" -q -h "$base" -U keeper -d postgres -c "$1")

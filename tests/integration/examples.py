@@ -76,7 +76,7 @@ def in_production(name: str, folder: Path, changes: Mapping[str, str]) -> Path:
     Args:
         name: Of the example.
         folder: Where the copy is made; must not exist.
-        changes: What is replaced by what in the lines for production: addresses and mounts of the test's servers.
+        changes: What is replaced by what, then: addresses and mounts of the test's servers.
     """
     shutil.copytree(FOLDER / name, folder)
     (folder / "run.sh").unlink()
