@@ -19,6 +19,9 @@ start() { # a file for the output, and a command that runs until the end
     "$@" >"$out" 2>&1 &
     started="$! $started"
 }
+once() { # fills the directory; its log is shown where it fails
+    $CONFCAR once 2>once.log || { cat once.log; exit 1; }
+}
 sidecar() { # starts `confcar run` and returns once every bundle is published
     start confcar.log $CONFCAR run
     sidecar=$!

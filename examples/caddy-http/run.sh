@@ -9,7 +9,7 @@ export HOME="$PWD" XDG_CONFIG_HOME="$PWD" XDG_DATA_HOME="$PWD"
 site=http://127.0.0.1:$CADDY_PORT/
 
 echo "== confcar once fills the directory, Caddy starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start caddy.log "$CADDY" run --adapter caddyfile --config shared/Caddyfile
 wait_for answers "$site" "good morning"
 sidecar

@@ -17,7 +17,7 @@ done
 cp sites/one.address data/servers/one
 
 echo "== confcar once fills the directory, HAProxy starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start haproxy.log "$HAPROXY" -W -p haproxy.pid -f shared/haproxy.cfg -f shared/backend.cfg
 wait_for answers "$site" one
 sidecar

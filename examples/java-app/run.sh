@@ -8,7 +8,7 @@ export APP_PORT="$(free_port)"
 app=http://127.0.0.1:$APP_PORT/
 
 echo "== confcar once fills the directory, the program starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start app.log "$JAVA" -Dfile.encoding=UTF-8 -Xshare:auto -XX:TieredStopAtLevel=1 App.java
 wait_for answers "$app" "good morning, Zoë"
 sidecar

@@ -8,7 +8,7 @@ export APP_PORT="$(free_port)"
 app=http://127.0.0.1:$APP_PORT/
 
 echo "== confcar once fills the directory, the program starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start app.log "$NODE" app.js
 wait_for answers "$app" "good morning"
 sidecar

@@ -13,7 +13,7 @@ used() { # what Prometheus itself says that it uses
 }
 
 echo "== confcar once fills the directory, Prometheus starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start prometheus.log "$PROMETHEUS" --config.file=shared/prometheus.yml --storage.tsdb.path=tsdb \
     --web.listen-address="127.0.0.1:$PROMETHEUS_PORT" --web.enable-lifecycle
 wait_for answers "$api/targets" "127.0.0.1:9101"

@@ -24,7 +24,7 @@ wait_for sql "SELECT 1"
 sql "CREATE ROLE \"app-one\" LOGIN PASSWORD 'example-one'"
 sql "CREATE ROLE \"app-two\" LOGIN PASSWORD 'example-two'"
 echo "== confcar once fills the directory, the program starts on it, confcar run beside it"
-$CONFCAR once 2>once.log || { cat once.log; exit 1; }
+once
 start app.log "$PYTHON" app.py
 wait_for test -s app.pid
 sidecar

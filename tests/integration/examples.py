@@ -1,4 +1,4 @@
-"""The examples that run beside real programs: what each needs, how it is run, and how it is switched to production."""
+"""The examples that run by one command: what each needs, how it is run, and how it is switched to production."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.servers.installed import installed
 
 FOLDER = ROOT / "examples"
 PROGRAMS: Mapping[str, Mapping[str, str]] = {
+    "01-file-to-hup": {},
+    "02-init-and-sidecar": {},
     "batch-job": {},
     "caddy-http": {"CADDY": "caddy"},
     "dotenv": {},
