@@ -11,6 +11,7 @@ thing again can help. Messages name the place and the remedy and never hold a va
     +-- CheckRefusedError       5
     +-- PublishError            6   LockedError
     +-- ReloadError             7   PrimaryNotFoundError (retry) . EndpointRefusedError (retry)
+                                    VerifyFailedError (retry)
 """
 
 from __future__ import annotations
@@ -131,3 +132,7 @@ class PrimaryNotFoundError(ReloadError):
 
 class EndpointRefusedError(ReloadError):
     """The primary's HTTP endpoint could not be reached or did not answer as expected."""
+
+
+class VerifyFailedError(ReloadError):
+    """The primary was told, and what `verify` asks for did not come to hold within its time."""

@@ -9,15 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from confcar.model import Missing
+from confcar.model import CONFIG_FOLDER, Missing
 
 BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
 """waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the
-check refused the newest render. failed: rendering or publishing failed. What the primary was told of it is `reload`."""
+check refused the newest render, or it was published and taken back. failed: rendering or publishing failed, or the
+primary is not well with what is published. What the primary was told of it is `reload`."""
 
+# The metrics whose first label is a source; that of all others is a bundle.
+_SOURCE_METRICS = ("source_", "vault_", "consul_")
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -73,6 +77,17 @@ class ReloadStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedStatus:
+    """A generation that was taken back, by itself or *by_hand*; *attempts* counts how often its data was tried."""
+
+    generation: int
+    reason: str
+    since: float
+    attempts: int = 1
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BundleStatus:
     """One bundle."""
 
@@ -84,6 +99,16 @@ class BundleStatus:
     missing: tuple[Missing, ...] = ()
     check: CheckStatus = CheckStatus()
     reload: ReloadStatus = ReloadStatus()
+    refused: RefusedStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """confcar's own config: the file, when what is in force was read, and why what lies there now is not in force."""
+
+    path: str = ""
+    loaded_at: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +136,7 @@ class StatusCopy:
     gauges: dict[tuple[str, ...], float]
     histograms: dict[tuple[str, ...], Histogram]
     late: tuple[str, ...]
+    config: ConfigStatus = ConfigStatus()
 
     @property
     def is_ready(self) -> bool:
@@ -134,6 +160,46 @@ class Status:
     _gauges: dict[tuple[str, ...], float] = field(default_factory=dict)
     _histograms: dict[tuple[str, ...], Histogram] = field(default_factory=dict)
     _beats: dict[str, _Beat] = field(default_factory=dict)
+    _config: ConfigStatus = ConfigStatus()
+
+    def config_loaded(self, path: str) -> None:
+        """Note that the config at *path* is in force from now on."""
+        with self._lock:
+            self._config = ConfigStatus(path, time.time())
+
+    def config_refused(self, error: str) -> None:
+        """Note that what the config says by now is not in force, and why."""
+        with self._lock:
+            self._config = replace(self._config, error=error)
+
+    def arrange(self, sources: Mapping[str, str], bundles: Mapping[str, str], *, fresh: Collection[str]) -> None:
+        """Show exactly these, in this order, and forget all others with their numbers.
+
+        Args:
+            sources: Type of each source.
+            bundles: Directory of each bundle.
+            fresh: Sources of which nothing is known any more, because they are others under an old name.
+        """
+        with self._lock:
+            known = {name: source for name, source in self._sources.items() if name not in fresh}
+            self._sources = {name: known.get(name, SourceStatus(type_)) for name, type_ in sources.items()}
+            self._bundles = {
+                name: replace(self._bundles.get(name, BundleStatus()), directory=directory)
+                for name, directory in bundles.items()
+            }
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Forget the numbers of what is not shown: a thread that ended late may have left some."""
+        with self._lock:
+            for board in (self._counters, self._gauges, self._histograms):
+                for key in [key for key in board if not self._is_shown(*key[:2])]:
+                    del board[key]
+
+    def _is_shown(self, metric: str, name: str = "") -> bool:
+        if metric.startswith(_SOURCE_METRICS):
+            return name in self._sources or name == CONFIG_FOLDER
+        return name in self._bundles
 
     def add_source(self, name: str, type_: str) -> None:
         """Make a source known before anything was read from it."""
@@ -171,21 +237,22 @@ class Status:
                 self._sources[name] = replace(source, **changes)  # type: ignore[arg-type]  # fields by name
 
     def bundle(self, name: str) -> BundleStatus:
-        """Return what is known of one bundle now."""
+        """Return what is known of one bundle now; nothing of one that is not shown any more."""
         with self._lock:
-            return self._bundles[name]
+            return self._bundles.get(name, BundleStatus())
 
     def update_bundle(self, name: str, **changes: object) -> None:
         """Replace fields of a bundle's BundleStatus."""
         with self._lock:
-            self._bundles[name] = replace(self._bundles[name], **changes)  # type: ignore[arg-type]  # fields by name
+            if (bundle := self._bundles.get(name)) is not None:
+                self._bundles[name] = replace(bundle, **changes)  # type: ignore[arg-type]  # fields by name
 
     def update_reload(self, name: str, **changes: object) -> None:
         """Replace fields of a bundle's ReloadStatus."""
         with self._lock:
-            bundle = self._bundles[name]
-            reload = replace(bundle.reload, **changes)  # type: ignore[arg-type]  # fields by name
-            self._bundles[name] = replace(bundle, reload=reload)
+            if (bundle := self._bundles.get(name)) is not None:
+                reload = replace(bundle.reload, **changes)  # type: ignore[arg-type]  # fields by name
+                self._bundles[name] = replace(bundle, reload=reload)
 
     def count(self, metric: str, *labels: str, by: float = 1) -> None:
         """Add to a counter, e.g. `count("render_total", bundle, "rendered")`."""
@@ -222,4 +289,5 @@ class Status:
                 dict(self._gauges),
                 dict(self._histograms),
                 tuple(sorted(name for name, beat in self._beats.items() if beat.due < now)),
+                self._config,
             )

@@ -8,7 +8,7 @@ change can fall between the two, and none is seen half. Thread-safe; no I/O.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from confcar.model import Dependency, Reading
@@ -110,6 +110,23 @@ class Store:
                     changed.add(dependency)
                 self._answers[dependency] = Answer(before.reading, error)
             self._tell(changed)
+
+    @property
+    def wanted(self) -> frozenset[Dependency]:
+        """All that any reader wants now."""
+        with self._lock:
+            return frozenset(self._readers_of)
+
+    @property
+    def failures(self) -> dict[Dependency, Exception]:
+        """Everything of which the last attempt to read it failed, and why."""
+        with self._lock:
+            return {each: answer.error for each, answer in self._answers.items() if answer.error is not None}
+
+    def forget_source(self, names: Collection[str]) -> None:
+        """Forget all answers of these sources: another place is read under their names from now on, or none."""
+        with self._lock:
+            self._answers = {each: answer for each, answer in self._answers.items() if each.source not in names}
 
     def take(self, name: str) -> tuple[frozenset[Dependency], View]:
         """Return what changed for the reader since its last call, and what is known of all that it wants.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 
-from confcar.status import BundleStatus, LeaseStatus, SourceStatus, StatusCopy
+from confcar.admin.times import rfc3339
+from confcar.status import BundleStatus, LeaseStatus, RefusedStatus, SourceStatus, StatusCopy
 
 _REASONS = {
     "waiting": "nothing was rendered yet",
@@ -16,18 +16,16 @@ _REASONS = {
 }
 
 
-def rfc3339(seconds: float | None) -> str | None:
-    """Return a time since the epoch as RFC 3339 in UTC with milliseconds, None for None."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def status_document(copy: StatusCopy, version: str) -> dict[str, object]:
     """Return the document of /status."""
     return {
         "version": version,
         "ready": copy.is_ready,
+        "config": {
+            "path": copy.config.path,
+            "loaded_at": rfc3339(copy.config.loaded_at),
+            "error": copy.config.error,
+        },
         "sources": {name: _source(source) for name, source in copy.sources.items()},
         "bundles": {name: _bundle(bundle) for name, bundle in copy.bundles.items()},
         "primary": {},
@@ -72,6 +70,10 @@ def _lease(lease: LeaseStatus) -> dict[str, object]:
     return {"path": lease.path, "renewable": lease.renewable, "seconds_left": left}
 
 
+def _refused(refused: RefusedStatus | None) -> dict[str, object] | None:
+    return None if refused is None else {**asdict(refused), "since": rfc3339(refused.since)}
+
+
 def _bundle(bundle: BundleStatus) -> dict[str, object]:
     reload = asdict(bundle.reload)
     reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
@@ -86,5 +88,5 @@ def _bundle(bundle: BundleStatus) -> dict[str, object]:
         "missing": [asdict(item) for item in bundle.missing],
         "check": check,
         "reload": reload,
-        "refused": None,
+        "refused": _refused(bundle.refused),
     }

@@ -18,7 +18,9 @@ _COUNTERS = {
     "source_requests_total": ("Requests to a source by answer code.", ("source", "code")),
     "render_total": ("Passes over a bundle's templates by result.", ("bundle", "result")),
     "check_total": ("Checks of a staged generation by result.", ("bundle", "result")),
-    "reload_total": ("Reload steps by kind and result.", ("bundle", "kind", "result")),
+    "reload_total": ("Reload steps, and verify after them, by kind and result.", ("bundle", "kind", "result")),
+    "rollback_total": ("How often the generation before came back.", ("bundle",)),
+    "drift_repaired_total": ("How often published files were repaired that others had changed.", ("bundle",)),
 }
 _GAUGES = {
     "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),
@@ -37,6 +39,7 @@ class _Copied:
         build = GaugeMetricFamily("confcar_build_info", "What runs.", labels=("version", "python"))
         build.add_metric((self._version, platform.python_version()), 1)
         yield build
+        yield from self._config()
         yield from self._sources()
         yield from self._bundles()
         for name, (text, labels) in _COUNTERS.items():
@@ -58,6 +61,17 @@ class _Copied:
 
     def _of(self, board: dict[tuple[str, ...], float], name: str) -> Iterator[tuple[tuple[str, ...], float]]:
         return ((key[1:], value) for key, value in board.items() if key[0] == name)
+
+    def _config(self) -> Iterator[Metric]:
+        config = self._copy.config
+        loaded = GaugeMetricFamily("confcar_config_loaded_timestamp_seconds", "When the config in force was read.")
+        successful = GaugeMetricFamily(
+            "confcar_config_last_reload_successful", "Whether what config and templates say by now is in force."
+        )
+        if config.loaded_at is not None:
+            loaded.add_metric((), config.loaded_at)
+            successful.add_metric((), float(config.error is None))
+        yield from (loaded, successful)
 
     def _sources(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("confcar_source_up", "Whether the source answers.", labels=("source",))

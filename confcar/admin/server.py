@@ -1,37 +1,32 @@
-"""The HTTP listener: /healthz, /readyz, /status and /metrics, on loopback TCP or a unix socket.
+"""The HTTP listener, on loopback TCP or a unix socket: what it takes, how much of it, and from whom.
 
-Few routes, all GET, so the standard library's server is enough; it costs nothing while nobody asks. The metrics library
-is imported at the first scrape, not before.
+A few routes and small bodies, so the standard library's server is enough; it costs nothing while nobody asks.
 """
 
 from __future__ import annotations
 
 import http.server
-import json
 import logging
 import os
 import socket
 import socketserver
 import stat
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
 
-from confcar.admin.documents import readiness, status_document
+from confcar.admin.commands import Commands
+from confcar.admin.routes import TEXT, Answer, Routes
 from confcar.errors import ConfigError
 from confcar.log import fields
 from confcar.status import Status
 
 # A probe or a scraper holds a connection for a moment; more than this is somebody else.
 MAX_CONNECTIONS = 32
+MAX_BODY_BYTES = 64 * 1024
 _IDLE_SECONDS = 15.0
 _JOIN_SECONDS = 1.0
-_TEXT = "text/plain; charset=utf-8"
 _log = logging.getLogger(__name__)
-
-Answer = tuple[int, str, bytes]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -39,31 +34,70 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     timeout = _IDLE_SECONDS
     server_version = "confcar"
     sys_version = ""
-    routes: ClassVar[dict[str, Callable[[], Answer]]] = {}
+    server: _Server
 
-    def do_GET(self) -> None:
-        route = self.routes.get(self.path.partition("?")[0])
-        if route is None:
-            known = ", ".join(sorted(self.routes))
-            self._answer(404, _TEXT, f"not found; there is {known}\n".encode())
-            return
-        try:
-            answer = route()
-        except Exception:  # noqa: BLE001 - a bug in one page must be seen by who asks, and end nothing
-            _log.exception("unexpected error in the admin listener", extra=fields(path=self.path.partition("?")[0]))
-            answer = (500, _TEXT, b"unexpected error, see the log\n")
-        self._answer(*answer)
+    def _serve(self) -> None:
+        path = self.path.partition("?")[0]
+        answer = self._take_body() or self._refusal(path)
+        if answer is None:
+            try:
+                answer = self.server.routes.find(path)[self.command]()
+            except Exception:  # noqa: BLE001 - a bug in one page must be seen by who asks, and end nothing
+                _log.exception("unexpected error in the admin listener", extra=fields(path=path))
+                answer = Answer(500, TEXT, b"unexpected error, see the log\n")
+        self._send(answer)
 
-    do_HEAD = do_GET  # noqa: N815 - named by the standard library
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - named by the library
 
-    def _answer(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+    def _take_body(self) -> Answer | None:
+        """Read the body, which means nothing to any route, off the connection; return what is wrong with it."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            return self._parting(411, "give the body's length")
+        if not (length.isascii() and length.isdigit()):
+            return self._parting(400, "the body's length is no number")
+        if int(length) > MAX_BODY_BYTES:
+            return self._parting(413, f"a body has at most {MAX_BODY_BYTES} bytes")
+        self.rfile.read(int(length))
+        return None
+
+    def _parting(self, status: int, words: str) -> Answer:
+        # What is left of the request would be read as the next one.
+        self.close_connection = True
+        return Answer(status, TEXT, f"{words}\n".encode(), (("Connection", "close"),))
+
+    def _refusal(self, path: str) -> Answer | None:
+        methods = self.server.routes.find(path)
+        if not methods:
+            return self.server.routes.not_found()
+        if self.command not in methods:
+            allowed = ", ".join(methods)
+            return Answer(405, TEXT, f"only {allowed} here\n".encode(), (("Allow", allowed),))
+        if self.command == "POST":
+            from confcar.admin.guard import why_refused
+
+            is_unix = self.server.address_family == socket.AF_UNIX
+            why = why_refused(
+                self.headers,
+                peer=None if is_unix else str(self.client_address[0]),
+                local=None if is_unix else self.connection.getsockname()[:2],
+                listen_host=self.server.listen_host,
+            )
+            if why is not None:
+                return Answer(403, TEXT, f"{why}\n".encode())
+        return None
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in answer.headers:
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(answer.body)
 
     def address_string(self) -> str:
         return "unix" if isinstance(self.client_address, str) else str(self.client_address[0])
@@ -77,8 +111,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int] | str, family: socket.AddressFamily) -> None:
+    def __init__(self, address: tuple[str, int] | str, family: socket.AddressFamily, routes: Routes) -> None:
         self.address_family = family
+        self.routes = routes
+        self.listen_host = "" if isinstance(address, str) else address[0]
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, _Handler)  # type: ignore[arg-type]  # typed for TCP only; the base class takes any address
 
@@ -107,18 +143,19 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 class AdminServer:
     """Serves until `close`. Its one thread sleeps in the kernel while nobody asks."""
 
-    def __init__(self, listen: str, status: Status, *, version: str) -> None:
+    def __init__(self, listen: str, status: Status, *, version: str, commands: Commands | None = None) -> None:
         """Bind to *listen*: `host:port`, `[v6]:port` or `unix:/path`; port 0 takes a free one.
+
+        Without *commands* nothing can be asked for but what is shown.
 
         Raises:
             ConfigError: The address cannot be bound; says why.
         """
         self._socket_path: Path | None = None
         try:
-            self._server = self._bind(listen)
+            self._server = self._bind(listen, Routes(status, version=version, commands=commands))
         except OSError as error:
             raise ConfigError(f"admin.listen: cannot listen on {listen}: {error.strerror or error}") from error
-        self._server.RequestHandlerClass = type("Handler", (_Handler,), {"routes": _routes(status, version)})
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 3600.0}, name="confcar-admin", daemon=True
         )
@@ -143,18 +180,18 @@ class AdminServer:
         if self._socket_path is not None:
             self._socket_path.unlink(missing_ok=True)
 
-    def _bind(self, listen: str) -> _Server:
+    def _bind(self, listen: str, routes: Routes) -> _Server:
         if listen.startswith("unix:"):
             self._socket_path = Path(listen.removeprefix("unix:"))
             _remove_stale_socket(self._socket_path)
             before = os.umask(0o177)
             try:
-                return _Server(str(self._socket_path), socket.AF_UNIX)
+                return _Server(str(self._socket_path), socket.AF_UNIX, routes)
             finally:
                 os.umask(before)
         host, _, port = listen.rpartition(":")
         host = host.strip("[]")
-        return _Server((host, int(port)), socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return _Server((host, int(port)), socket.AF_INET6 if ":" in host else socket.AF_INET, routes)
 
 
 def _remove_stale_socket(path: Path) -> None:
@@ -164,26 +201,3 @@ def _remove_stale_socket(path: Path) -> None:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
                 if probe.connect_ex(str(path)) != 0:
                     path.unlink()
-
-
-def _routes(status: Status, version: str) -> dict[str, Callable[[], Answer]]:
-    def healthz() -> Answer:
-        late = status.copy().late
-        if late:
-            return 503, _TEXT, ("".join(f"{loop}: does not move\n" for loop in late)).encode()
-        return 200, _TEXT, b"ok\n"
-
-    def readyz() -> Answer:
-        is_ready, reasons = readiness(status.copy())
-        return (200 if is_ready else 503), _TEXT, ("".join(f"{line}\n" for line in reasons) or "ok\n").encode()
-
-    def document() -> Answer:
-        body = json.dumps(status_document(status.copy(), version), indent=2, ensure_ascii=False) + "\n"
-        return 200, "application/json", body.encode()
-
-    def metrics() -> Answer:
-        from confcar.admin.metrics import CONTENT_TYPE, exposition
-
-        return 200, CONTENT_TYPE, exposition(status.copy(), version)
-
-    return {"/healthz": healthz, "/readyz": readyz, "/status": document, "/metrics": metrics}

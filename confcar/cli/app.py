@@ -6,15 +6,15 @@ Nothing but the command line itself is imported until a command runs.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import confcar
+from confcar.cli.options import BundleOption, ConfigOption, SecretsOption, TimeoutOption
+from confcar.cli.remote import add_remote_commands
 from confcar.config.types import parse_duration
 from confcar.errors import ConfcarError, ConfigError
 from confcar.log import outline
@@ -30,45 +30,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 unexpected, 2 usage or config, 3 source unreachable or denied, 4 render failed or "
     "data missing, 5 check refused, 6 publish failed, 7 reload failed, 10 there are differences.",
 )
-
-
-def _check_duration(text: str) -> str:
-    try:
-        parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return text
-
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-c",
-        "--config",
-        envvar="CONFCAR_CONFIG",
-        help="The config file. Default: confcar.yaml here, then /etc/confcar/confcar.yaml.",
-        show_default=False,
-    ),
-]
-BundleOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--bundle", "-b", envvar="CONFCAR_BUNDLE", help="Only this bundle; may be given again.", metavar="NAME"
-    ),
-]
-TimeoutOption = Annotated[
-    str,
-    typer.Option(
-        "--timeout",
-        envvar="CONFCAR_TIMEOUT",
-        callback=_check_duration,
-        help="How long to wait for data.",
-        metavar="DURATION",
-    ),
-]
-SecretsOption = Annotated[
-    bool, typer.Option("--show-secrets", envvar="CONFCAR_SHOW_SECRETS", help="Do not mask what came from secrets.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -173,19 +134,7 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-@app.command()
-def healthcheck(
-    config: ConfigOption = None,
-    *,
-    ready: Annotated[bool, typer.Option("--ready", envvar="CONFCAR_READY", help="Ask for readiness instead.")] = False,
-) -> None:
-    """Ask the running sidecar whether it is alive; for probes.
-
-    Example: confcar healthcheck --ready
-    """
-    from confcar.cli.healthcheck import ask
-
-    raise typer.Exit(ask(config, is_ready_asked=ready, environ=os.environ))
+add_remote_commands(app)
 
 
 @app.command()

@@ -1,18 +1,18 @@
-"""Options of a bundle: templates, check, settling, and the reload steps."""
+"""Options of a bundle: templates, check, settling, the reload steps, and what a failed verify leads to."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from confcar.config.sources import TlsOptions
+from confcar.config.http import HttpOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
+from confcar.config.verify import VerifyOptions
 from confcar.destinations import find_fault
 
 Format = Literal["json", "yaml", "toml", "ini", "env", "xml", "pem"]
-_EXPECT = re.compile(r"[1-5](xx|\d\d)")
 
 
 def _check_regex(text: str) -> str:
@@ -149,38 +149,6 @@ class ProcessOptions(Model):
         return self
 
 
-class HttpOptions(Model):
-    """A request that the primary must answer as expected. A redirect is not a success."""
-
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-    """Where to ask."""
-    method: Annotated[str, Field(pattern=r"^[A-Z]+$")] = "POST"
-    """How to ask."""
-    headers: dict[str, str] = Field(default={})
-    """Headers to send besides confcar's own."""
-    bearer_file: ConfigPath | None = None
-    """File with a token for `Authorization: Bearer`, read again at each request."""
-    body: str = ""
-    """What to send, as UTF-8."""
-    expect: Annotated[str, WithJsonSchema({"type": ["string", "integer"], "examples": ["2xx", 204, "200,204"]})] = "2xx"
-    """Status codes that count as success: `2xx`, `204`, or several with commas."""
-    timeout_seconds: PositiveDuration = Field(default=5.0, alias="timeout")
-    """For the whole request."""
-    socket: ConfigPath | None = None
-    """Unix socket to connect to instead of the URL's host."""
-    tls: TlsOptions | None = None
-    """For https."""
-
-    @field_validator("expect", mode="before")
-    @classmethod
-    def _known_expectation(cls, expect: object) -> object:
-        text = str(expect) if isinstance(expect, int) and not isinstance(expect, bool) else expect
-        if isinstance(text, str) and all(_EXPECT.fullmatch(part.strip()) for part in text.split(",")):
-            return text
-        message = "write expected status codes as 2xx, 204, or 200,204"
-        raise ValueError(message)
-
-
 class ReloadStep(Model):
     """One way of telling the primary: a signal, an HTTP request or a command."""
 
@@ -232,8 +200,14 @@ class BundleOptions(Model):
     wait: WaitOptions = WaitOptions()
     splay_seconds: Duration = Field(default=0.0, alias="splay")
     """Wait a random time up to this before each reload, so that a fleet does not reload at once."""
+    drift_seconds: Duration = Field(default=30.0, alias="drift")
+    """How often the published files are compared with what was published; `0s`: only at a `sync`."""
     reload: list[ReloadStep] = Field(default=[])
     """One step or a list, run in order."""
+    verify: VerifyOptions | None = None
+    """What must hold after the reload, before it counts as acknowledged."""
+    on_failure: Literal["rollback", "keep"] | None = None
+    """Where it fails: `rollback` (default where `verify` is set) goes back to the generation before, `keep` stays."""
 
     @property
     def outside(self) -> list[str]:
@@ -244,6 +218,21 @@ class BundleOptions(Model):
     @classmethod
     def _one_or_list(cls, steps: object) -> object:
         return [steps] if isinstance(steps, dict) else steps
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the generation before comes back where verify fails."""
+        return self.verify is not None and self.on_failure != "keep"
+
+    @model_validator(mode="after")
+    def _can_fail(self) -> Self:
+        if self.on_failure is not None and self.verify is None:
+            message = "on_failure says what a failed verify leads to: give verify too, or leave it out"
+            raise ValueError(message)
+        if self.rolls_back and self.keep == 0:
+            message = "a failed verify needs a generation to go back to: keep at least 1, or set on_failure: keep"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _distinct_destinations(self) -> Self:

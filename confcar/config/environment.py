@@ -18,7 +18,7 @@ PREFIX = "CONFCAR_"
 _SECTIONS = {"sources", "bundles", "admin", "log", "pid_file"}
 _NAMED = {"sources", "bundles"}
 # The command line's own variables: one for each option.
-_OPTIONS = {"CONFIG", "BUNDLE", "TIMEOUT", "SHOW_SECRETS", "LIVE", "READY", "KEEP"}
+_OPTIONS = {"CONFIG", "BUNDLE", "TIMEOUT", "SHOW_SECRETS", "LIVE", "READY", "KEEP", "WATCH", "JSON"}
 
 
 @dataclass(slots=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from confcar.config.bundles import BundleOptions
 from confcar.config.load import Config
 from confcar.handover.handover import Handover, Life
 from confcar.log import Redactor, fields
-from confcar.model import CONFIG_FOLDER
-from confcar.pipeline.bundle import BundleParts, BundlePipeline
+from confcar.model import CONFIG_FOLDER, Kind
+from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
+from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.reloaders.base import create_reloader
 from confcar.reloaders.command import DEFAULT_TIMEOUT_SECONDS
@@ -23,21 +26,23 @@ from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
 from confcar.status import Status
 from confcar.store import Store
+from confcar.watchers.base import Watcher
 from confcar.watchers.file import ConfigFolderWatcher
 from confcar.watchers.following import Following
 from confcar.watchers.registry import create_watcher
 
+Served = tuple[tuple[str, frozenset[Kind]], ...]
+"""What each source can serve, in the order of the config."""
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The following of all sources, what it fills, who serves what, and what is passed on to the next process."""
+    """The following of all sources, who serves what, and what is passed on to the next process."""
 
     handover: Handover
-    store: Store
     following: Following
-    catalog: SourceCatalog
+    served: Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,25 @@ class Context:
     redactor: Redactor
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One bundle, put together.
+
+    Attributes:
+        name: Its name in the config.
+        options: What the config says of it.
+        renderer: Its templates, for those who want to know whether they are still what lies on disk.
+        publisher: Its directory, for those who have to hold it before the pipeline runs.
+        pipeline: Its pass.
+    """
+
+    name: str
+    options: BundleOptions
+    renderer: Renderer
+    publisher: Publisher
+    pipeline: BundlePipeline
+
+
 def create_sources(context: Context, *, life: Life) -> Sources:
     """Return all configured sources, followed from the moment that somebody wants something of them.
 
@@ -58,24 +82,28 @@ def create_sources(context: Context, *, life: Life) -> Sources:
         life: Which process it is, for what it may use up, leave and take away.
     """
     config, status = context.config, context.status
-    configured = config.settings.sources
     path = config.settings.handover.path if config.settings.handover is not None else None
-    handover = Handover(path, life=life, sources=configured)
-    watchers = [create_watcher(name, options, status=status, handover=handover) for name, options in configured.items()]
-    for name, options in configured.items():
+    handover = Handover(path, life=life, sources=config.settings.sources)
+    watchers = create_watchers(context, config.settings.sources, handover=handover)
+    for name, options in config.settings.sources.items():
         status.add_source(name, options.type)
     folder = ConfigFolderWatcher(config.directory, status=status)
-    store = Store()
-    following = Following([*watchers, folder], store=store, status=status)
-    catalog = SourceCatalog([(watcher.name, watcher.kinds) for watcher in watchers] + [(CONFIG_FOLDER, folder.kinds)])
-    return Sources(handover, store, following, catalog)
+    following = Following([*watchers.values(), folder], store=Store(), status=status)
+    served = tuple((name, watcher.kinds) for name, watcher in watchers.items())
+    return Sources(handover, following, (*served, (CONFIG_FOLDER, folder.kinds)))
+
+
+def create_watchers(context: Context, names: Iterable[str], *, handover: Handover) -> dict[str, Watcher]:
+    """Return the watchers of some of the configured sources, by name. They connect to nothing yet."""
+    sources = context.config.settings.sources
+    return {name: create_watcher(name, sources[name], status=context.status, handover=handover) for name in names}
 
 
 def create_renderer(context: Context, sources: Sources, options: BundleOptions) -> Renderer:
     """Return the renderer of one bundle; nothing is compiled yet."""
     return Renderer(
         options.templates,
-        catalog=sources.catalog,
+        catalog=SourceCatalog(sources.served),
         config_directory=context.config.directory,
         redactor=context.redactor,
         environ=context.environ,
@@ -87,43 +115,71 @@ def create_publisher(name: str, options: BundleOptions) -> Publisher:
     return Publisher(name, options.directory, mode=options.publish, keep=options.keep)
 
 
-def create_pipeline(context: Context, sources: Sources, name: str, *, reloads: bool) -> BundlePipeline:
-    """Return the pipeline of one bundle; with *reloads* it tells the primary, without it never does."""
+def create_bundle(context: Context, sources: Sources, name: str, *, reloads: bool) -> Bundle:
+    """Return one bundle; with *reloads* it tells the primary, without it never does."""
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
-    context.status.add_bundle(name, str(options.directory))
+    renderer = create_renderer(context, sources, options)
     for destination in options.outside:
         note = "published by rename, not part of the atomic set"
         _LOG.info("file outside the directory", extra=fields(bundle=name, destination=destination, note=note))
-    owed = None
-    if reloads and options.reload:
-        steps = [
-            create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
-            for step in options.reload
-        ]
-        owed = OwedReload(Delivery(steps), publisher, context.status, splay_seconds=options.splay_seconds)
+    is_told = reloads and bool(options.reload or options.verify)
     parts = BundleParts(
         directory=options.directory,
-        renderer=create_renderer(context, sources, options),
+        renderer=renderer,
         check=Check(options.check, context.environ, context.redactor),
         publisher=publisher,
         following=sources.following,
-        owed=owed,
+        owed=_create_owed(context, options, publisher) if is_told else None,
         limit_seconds=_limit_seconds(options),
+        rolls_back=options.rolls_back,
+        drift_seconds=options.drift_seconds if reloads else 0.0,
+        settings=_settings_digest(options),
     )
-    return BundlePipeline(
+    pipeline = BundlePipeline(
         name,
         parts,
         context.status,
         quiet_seconds=options.wait.quiet_seconds,
         max_seconds=options.wait.max_seconds,
     )
+    return Bundle(name, options, renderer, publisher, pipeline)
+
+
+def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload:
+    steps = [
+        create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
+        for step in options.reload
+    ]
+    return OwedReload(
+        Delivery(steps),
+        publisher,
+        context.status,
+        splay_seconds=options.splay_seconds,
+        verification=_create_verification(context, options),
+    )
+
+
+def _create_verification(context: Context, options: BundleOptions) -> Verification | None:
+    verify = options.verify
+    if verify is None:
+        return None
+    from confcar.reloaders.probes import create_probe
+
+    probe = create_probe(verify, environ=context.environ, redactor=context.redactor)
+    return Verification(probe, within_seconds=verify.within_seconds, stable_for_seconds=verify.stable_for_seconds)
+
+
+def _settings_digest(options: BundleOptions) -> str:
+    """Return a digest of how a generation is told and verified: what was refused by other settings is tried again."""
+    return hashlib.sha256(repr((options.reload, options.verify)).encode()).hexdigest() if options.verify else ""
 
 
 def _limit_seconds(options: BundleOptions) -> float:
-    """Return how long check and reload may take together by their own time limits."""
+    """Return how long check, reload and verify may take together by their own time limits."""
     steps = (
         step.http.timeout_seconds if step.http else step.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
         for step in options.reload
     )
-    return sum(steps, options.check.timeout_seconds if options.check else 0.0)
+    verify_seconds = options.verify.within_seconds if options.verify else 0.0
+    return sum(steps, verify_seconds + (options.check.timeout_seconds if options.check else 0.0))

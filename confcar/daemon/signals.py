@@ -6,44 +6,59 @@ import logging
 import os
 import queue
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
 from confcar.log import fields
 
+Action = Callable[[], None]
 _STOP = (signal.SIGTERM, signal.SIGINT)
-_IGNORED = {
-    signal.SIGHUP: "config and templates are read at the start only: restart confcar",
-    signal.SIGUSR1: "sources are followed all the time: there is nothing to ask for",
-    signal.SIGUSR2: "it means nothing to confcar",
-}
+_HEARD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _log = logging.getLogger(__name__)
 
 
 class Signals:
-    """Hears signals while its block lasts. Main thread only.
+    """Hears signals while its block lasts, and is where other threads leave what the main thread is to do.
 
-    The first SIGTERM or SIGINT asks for a stop, the second one ends the process at once. Signals that would end a
-    process without need are ignored with a line in the log.
+    The first SIGTERM or SIGINT asks for a stop, the second one ends the process at once. A signal that would end a
+    process without need, and means nothing here, is ignored with a line in the log.
     """
 
     def __init__(self) -> None:
         # Its `put` may interrupt its own `get` or `put`: made for signal handlers.
-        self._heard: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[int | Action] = queue.SimpleQueue()
+        self._actions: dict[int, Action] = {}
         self._before: dict[int, signal._HANDLER] = {}
         self._stops = 0
 
-    def wait_for_stop(self, timeout_seconds: float | None = None) -> bool:
-        """Block until a stop is asked for, or until the time is up (None: never); return whether one is."""
-        try:
-            while not self._stops:
-                self._note(self._heard.get(timeout=timeout_seconds))
-        except queue.Empty:
-            pass
+    def on(self, number: int, action: Action) -> None:
+        """Do *action* when that signal comes. Main thread only, like all but `call`."""
+        self._actions[number] = action
+
+    def call(self, action: Action) -> None:
+        """Have the main thread do something while it waits. Any thread; does not block."""
+        self._heard.put(action)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for."""
         return self._stops > 0
 
+    def wait_for_stop(self, timeout_seconds: float | None = None) -> bool:
+        """Block until a stop is asked for, or until the time is up (None: never); return whether one is.
+
+        Does meanwhile what signals and other threads ask for.
+        """
+        try:
+            while not self._stops:
+                self._act_on(self._heard.get(timeout=timeout_seconds))
+        except queue.Empty:
+            pass
+        return self.is_stopping
+
     def __enter__(self) -> Self:
-        for number in (*_STOP, *_IGNORED):
+        for number in (*_STOP, *_HEARD):
             self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -60,8 +75,10 @@ class Signals:
                 os._exit(128 + number)
         self._heard.put(number)
 
-    @staticmethod
-    def _note(number: int) -> None:
-        if number not in _STOP:
-            heard = signal.Signals(number)
-            _log.warning("signal ignored", extra=fields(signal=heard.name, reason=_IGNORED[heard]))
+    def _act_on(self, heard: int | Action) -> None:
+        if not isinstance(heard, int):
+            heard()
+        elif heard in self._actions:
+            self._actions[heard]()
+        elif heard not in _STOP:
+            _log.warning("signal ignored", extra=fields(signal=signal.Signals(heard).name))

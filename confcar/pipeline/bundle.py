@@ -9,66 +9,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
 
-from confcar.backoff import Backoff
-from confcar.errors import CheckRefusedError, ConfcarError, LockedError, MissingDataError, PublishError
-from confcar.model import Change
-from confcar.pipeline.checking import Check
-from confcar.pipeline.collecting import Collector, Follows, PendingError
+from confcar.errors import (
+    CheckRefusedError,
+    ConfcarError,
+    LockedError,
+    MissingDataError,
+    PublishError,
+    VerifyFailedError,
+)
+from confcar.model import Dependency
+from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
-from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.parts import BundleParts, Outcome
+from confcar.pipeline.publication import Publication
 from confcar.pipeline.report import BundleReport
-from confcar.publishing.publisher import Publisher, Staged
-from confcar.rendering.renderer import Renderer, Rendering
+from confcar.pipeline.requests import Asked, Request, Requests
+from confcar.pipeline.retries import Retries
+from confcar.pipeline.rollback import why_held
+from confcar.pipeline.telling import Telling
 from confcar.status import Status
 
-_REFUSED_BACKOFF = (1.0, 300.0)
-_PUBLISH_BACKOFF = (1.0, 60.0)
-_UNWRITTEN_BACKOFF = (1.0, 60.0)
 # How much longer than its own time limits a pass may take before liveness doubts the thread.
 _BEAT_SECONDS = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class BundleParts:
-    """What a bundle's pass is made of; the daemon puts them together.
-
-    Attributes:
-        directory: The bundle's directory.
-        renderer: Renders its templates.
-        check: Accepts or refuses what is staged.
-        publisher: Stages and publishes.
-        following: Where the data comes from.
-        owed: What the primary is owed; None where nobody is told: in `once`, and where the config names no reload.
-        limit_seconds: Sum of the time limits of the check and all reload steps.
-    """
-
-    directory: Path
-    renderer: Renderer
-    check: Check
-    publisher: Publisher
-    following: Follows
-    owed: OwedReload | None
-    limit_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a pass ended.
-
-    Attributes:
-        error: None where the newest data is on disk; otherwise why not.
-        is_final: Whether waiting for the sources cannot help, so that `once` gives up.
-    """
-
-    error: ConfcarError | None = None
-    is_final: bool = True
-
-
 class BundlePipeline:
-    """The pass of one bundle and the loop around it. `stop` may be called from any thread, all else from its own."""
+    """The pass of one bundle and the loop around it. Any thread may `ask` and `stop`, all else is for its own."""
 
     def __init__(
         self,
@@ -82,23 +50,26 @@ class BundlePipeline:
     ) -> None:
         self.name = name
         self.outcome = Outcome(MissingDataError("nothing was rendered yet"), is_final=False)
-        self.is_reloading = False
-        """Whether the primary is being told, or that is being written down: not a moment to leave."""
         self._parts = parts
         self._report = BundleReport(name, status)
         self._quiet_seconds = quiet_seconds
         self._max_seconds = max_seconds
         self._clock = clock
         self._inbox = Inbox(clock)
+        self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
-        # The first pass needs no news: it takes the directory and begins to follow.
-        self._retry_at: float | None = clock()
-        self._refused = Backoff(*_REFUSED_BACKOFF)
-        self._unpublished = Backoff(*_PUBLISH_BACKOFF)
-        self._unwritten = Backoff(*_UNWRITTEN_BACKOFF)
-        self._is_open = False
-        self._is_following = False
+        self._retries = Retries(clock)
+        self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
+        self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
         self._has_succeeded = False
+        self._trouble: ConfcarError | None = None  # why what is published does not hold and stays all the same
+        self._hands_over = False
+        self._before: list[BundlePipeline] = []
+
+    @property
+    def is_reloading(self) -> bool:
+        """Whether the primary is being told, or that is being written down: not a moment to leave. Any thread."""
+        return self._telling.is_under_way
 
     def open(self) -> None:
         """Take the directory, and show in the status what is published there already.
@@ -109,12 +80,11 @@ class BundlePipeline:
             LockedError: Another confcar has it.
         """
         try:
-            self._open()
+            self._publication.open(self.name)
         except LockedError:
             raise
         except PublishError as error:
-            self._retry_at = self._clock() + self._unpublished.next_seconds()
-            self._failed(error)
+            self._failed(error, is_tried_again=True)
 
     def run(self, *, until_published: bool = False, deadline: float | None = None) -> None:
         """Pass after pass until stopped, or with *until_published* until one pass came to an end.
@@ -130,15 +100,47 @@ class BundlePipeline:
                 self._wait(deadline)
                 self._act()
         except Exception as error:  # noqa: BLE001 - a thread that dies without a word would look like one that waits
-            self._failed(self._report.failed_unexpectedly(error))
+            self._failed(self._report.failed_unexpectedly(error), is_tried_again=False)
             due_in_seconds = 0.0  # liveness is to fail: nobody follows this bundle any more
         finally:
             self._report.beat(due_in_seconds)
-            self.close()
+            self._requests.close()
+            if not self._hands_over:
+                self.close()
 
-    def stop(self) -> None:
-        """End the loop after the step that is under way."""
+    @property
+    def followed(self) -> frozenset[Dependency]:
+        """All that is followed for it now. Any thread."""
+        return self._collector.followed or frozenset()
+
+    def ask(self, request: Request) -> Future[None]:
+        """Ask for something to be done by the bundle's own thread, and return the promise of its outcome.
+
+        The promise ends with None, or raises the ConfcarError that says what went wrong. Does not block.
+        """
+        return self._requests.ask(request)
+
+    def stop(self, *, hands_over: bool = False) -> None:
+        """End the loop after the step that is under way; with *hands_over* the directory stays held."""
+        self._hands_over = hands_over
         self._inbox.stop()
+
+    def take_over(self, before: BundlePipeline) -> None:
+        """Take the directory from a pipeline that was stopped to hand it over, and whose thread has ended.
+
+        Its data goes on being followed until this one has published what it makes of its own.
+        """
+        self._parts.publisher.take_over(before._parts.publisher)
+        # One that has published nothing of its own does not count: what counts is the one before it.
+        self._before, before._before = before._before or [before], []
+        if before not in self._before:
+            before.withdraw()
+
+    def withdraw(self) -> None:
+        """Follow nothing any more, nor what was taken over; to be called once the thread has ended."""
+        self._collector.withdraw()
+        while self._before:
+            self._before.pop().withdraw()
 
     def close(self) -> None:
         """Give the directory back; `run` does so at its end."""
@@ -151,38 +153,23 @@ class BundlePipeline:
             PendingError: Data is missing.
             ConfcarError: A step failed; nothing was published.
         """
-        if not self._is_open:
-            self._open()
-        if not self._is_following:
+        self._publication.open(self.name)
+        if self._collector.followed is None:
             self._collector.start()
-            self._is_following = True
-        rendering = self._render()
-        publisher = self._parts.publisher
-        differing = publisher.compare(rendering.files)
-        if differing or publisher.state.current is None:
-            staged = publisher.stage(rendering.files, differing=differing)
-            self._check(staged, rendering)
-            if self._inbox.is_stopped:
-                publisher.discard(staged)
-                return
-            self._publish(staged)
-        self._succeeded()
-
-    def _open(self) -> None:
-        state = self._parts.publisher.open()
-        self._is_open = True
-        self._report.opened(state)
-        if self._parts.owed is not None and state.current is not None and state.current != state.acknowledged:
-            change = Change(self.name, state.current, self._parts.directory, state.changed, state.published_at)
-            self._parts.owed.owe(change, changed_at=None, step=state.step)
+        with self._report.rendering(self._clock):
+            rendering = self._collector.render()
+        inputs = self._collector.inputs(rendering, settings=self._parts.settings)
+        if self._publication.bring_up(rendering, inputs, changed_at=self._collector.changed_at):
+            self._succeeded()
 
     def _is_over(self, *, until_published: bool, deadline: float | None) -> bool:
-        is_late = deadline is not None and self._clock() >= deadline
-        return self._inbox.is_stopped or is_late or (until_published and self.outcome.is_final)
+        is_done = self._inbox.is_stopped or (until_published and self.outcome.is_final)
+        return is_done or (deadline is not None and self._clock() >= deadline)
 
     def _wait(self, deadline: float | None) -> None:
         due_at = None if self._parts.owed is None else self._parts.owed.due_at
-        until = min((at for at in (self._retry_at, due_at, deadline) if at is not None), default=None)
+        appointments = (self._retries.due_at, due_at, self._publication.retry_at, self._publication.look_at, deadline)
+        until = min((at for at in appointments if at is not None), default=None)
         self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)
         self._inbox.wait(until)
 
@@ -192,107 +179,125 @@ class BundlePipeline:
 
     def _act(self) -> None:
         self._report.beat(self._busy_seconds)
-        if self._inbox.has_news or (self._retry_at is not None and self._retry_at <= self._clock()):
+        is_due = self._inbox.has_news or self._retries.is_due or self._is_time(self._publication.retry_at)
+        if is_due:
             self._settle()
-            if not self._inbox.is_stopped:
-                self._guarded_pass()
-        self.is_reloading = True
-        try:
-            self._note_down(self._delivered())
-        finally:
-            self.is_reloading = False
+        self._inbox.answer()
+        asked = self._requests.take()
+        if not self._inbox.is_stopped:
+            self._do(asked, is_due=is_due)
+        self._tell()
+        self._let_go()
+        for each in asked:
+            each.conclude(self._shortfall())
 
-    def _delivered(self) -> OwedReload | None:
-        """Tell the primary what it is owed, where that is due, and return what was delivered."""
+    def _do(self, asked: list[Asked], *, is_due: bool) -> None:
+        for each in asked:
+            if each.request == "rollback":
+                try:
+                    self._roll_back()
+                except ConfcarError as error:
+                    each.conclude(error)
+        if is_sync := any(each.request == "sync" for each in asked):
+            self._sync_asked()
+            is_due = True
+        if is_due:
+            self._guarded(self._pass)
+        if is_sync or self._is_time(self._publication.look_at):
+            self._guarded(self._publication.look_for_drift)
+        if asked and self._parts.owed is not None:
+            self._parts.owed.hasten()
+
+    def _let_go(self) -> None:
+        """Once the primary knows what this one made, nothing older is in use, nor what the one before it read."""
+        if self._parts.owed is not None and self._parts.owed.is_owing:
+            return
+        self._collector.settled(self._parts.publisher.state.current)
+        while self._before and self._has_succeeded:
+            self._before.pop().withdraw()
+
+    def _is_time(self, at: float | None) -> bool:
+        return at is not None and at <= self._clock()
+
+    def _roll_back(self) -> None:
+        self._publication.roll_back()
+        self.outcome = Outcome()
+
+    def _sync_asked(self) -> None:
+        """Take a sync's word for it that everything is to be tried now, whatever was put off."""
+        self._retries.reset()
+        self._guarded(self._publication.release)
+
+    def _shortfall(self) -> ConfcarError | None:
+        return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
+
+    def _tell(self) -> None:
+        """Tell the primary what it is owed, and take back what does not hold."""
         owed = self._parts.owed
-        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
-            return None
-        if not owed.is_instant:
-            # It may take its time; meanwhile board, log and state are to say what is published and owed.
-            self._note_down(None)
-        owed.deliver()
-        return owed
+        was_unwell = owed is not None and owed.refusal is not None
+        delivered = self._telling.tell()
+        if delivered is not None and delivered.refusal is not None:
+            self._take_back(delivered.refusal)
+        elif delivered is not None and was_unwell and delivered.due_at is None:
+            self._stands()
+            self._report.catch_up()
 
-    def _note_down(self, delivered: OwedReload | None) -> None:
-        """Log and write what a publish and a reload leave for after both, so that the primary hears of it sooner."""
-        self._report.catch_up()
+    def _take_back(self, refusal: VerifyFailedError) -> None:
         try:
-            if self._parts.owed is not None:
-                self._parts.owed.show()
-            if delivered is not None:
-                delivered.conclude()
-            if self._parts.owed is None or not self._parts.owed.is_owing:
-                self._collector.settled(self._parts.publisher.state.current)
-            self._parts.publisher.finish()
-            self._unwritten.reset()
-        except PublishError as error:
-            self._report.unwritten(error)
-            again_at = self._clock() + self._unwritten.next_seconds()
-            self._retry_at = again_at if self._retry_at is None else min(self._retry_at, again_at)
+            self._publication.take_back(refusal)
+            self._stands()
+        except ConfcarError as error:
+            self._trouble = error
+            self._stands()
+
+    def _stands(self) -> None:
+        """Say how what is on disk stands to the newest data."""
+        held, owed = self._publication.held, self._parts.owed
+        if owed is not None and owed.refusal is not None:
+            trouble = self._trouble or owed.refusal
+            self.outcome = Outcome(trouble)
+            self._report.failed(trouble)
+            return
+        # In `once` nobody is told, and what is held back is no failure: the last good files are there.
+        self.outcome = Outcome(None if held is None or owed is None else why_held(held))
+        if held is not None:
+            self._report.held_back(held)
+        else:
+            self._report.succeeded()
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
         if self._has_succeeded:
             self._inbox.settle(quiet_seconds=self._quiet_seconds, max_seconds=self._max_seconds)
 
-    def _guarded_pass(self) -> None:
-        self._retry_at = None
+    def _pass(self) -> None:
+        self._retries.begin()
+        self.run_pass()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do a step, and let no failure of it end more than the step."""
         try:
-            self.run_pass()
+            step()
         except PendingError as error:
             self.outcome = Outcome(error.cause, is_final=error.is_final)
             self._report.pending(error)
-        except CheckRefusedError as error:
-            self._failed(error, again=self._refused)
-        except PublishError as error:
-            self._failed(error, again=self._unpublished)
+        except (CheckRefusedError, PublishError) as error:
+            self._failed(error, is_tried_again=True)
         except ConfcarError as error:
             # Templates that do not compile may be on a volume that is not there yet; what fails on data waits for data.
-            self._failed(error, again=None if self._is_following else self._unpublished)
+            self._failed(error, is_tried_again=self._collector.followed is None)
         except Exception as error:  # noqa: BLE001 - one bundle's bug must end neither the bundle nor the others
-            self._failed(self._report.failed_unexpectedly(error), again=self._unpublished)
+            self._failed(self._report.failed_unexpectedly(error), is_tried_again=True)
 
-    def _failed(self, error: ConfcarError, *, again: Backoff | None = None) -> None:
-        if again is not None:
-            self._retry_at = self._clock() + again.next_seconds()
+    def _failed(self, error: ConfcarError, *, is_tried_again: bool) -> None:
+        if is_tried_again:
+            self._retries.after(error)
         self.outcome = Outcome(error)
         self._report.failed(error)
 
-    def _render(self) -> Rendering:
-        started = self._clock()
-        try:
-            rendering = self._collector.render()
-        except PendingError as error:
-            if error.missing:
-                self._report.rendered("pending", self._clock() - started)
-            raise
-        except Exception:
-            self._report.rendered("failed", self._clock() - started)
-            raise
-        self._report.rendered("rendered", self._clock() - started)
-        return rendering
-
-    def _check(self, staged: Staged, rendering: Rendering) -> None:
-        try:
-            is_checked = self._parts.check.run(staged.change, rendering.files)
-        except CheckRefusedError as error:
-            self._parts.publisher.discard(staged)
-            self._report.refused(error)
-            raise
-        if is_checked:
-            self._report.accepted()
-
-    def _publish(self, staged: Staged) -> None:
-        owed = self._parts.owed
-        change = self._parts.publisher.publish(staged, acknowledged=owed is None)
-        self._report.published(change, is_acknowledged=owed is None)
-        if owed is not None:
-            owed.owe(change, changed_at=self._collector.changed_at)
-
     def _succeeded(self) -> None:
         self._has_succeeded = True
-        self._collector.published(self._parts.publisher.state.current)
-        self.outcome = Outcome()
-        self._refused.reset()
-        self._unpublished.reset()
-        self._report.succeeded()
+        # What is held back is on no disk: what was read for it is in nobody's use.
+        self._collector.published(None if self._publication.held else self._parts.publisher.state.current)
+        self._retries.reset()
+        self._stands()

@@ -5,6 +5,7 @@ Shared by `run`, `once`, `render`, `diff` and `check --live`: none of them can s
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 from confcar.errors import (
@@ -16,10 +17,12 @@ from confcar.errors import (
 )
 from confcar.model import Dependency, Missing
 from confcar.pipeline.inbox import Inbox
+from confcar.pipeline.inputs import digest_inputs
 from confcar.rendering.renderer import Renderer, Rendering
 from confcar.store import Listener, View
 
 _NAMED_IN_MESSAGE = 3
+_numbers = itertools.count(1)
 
 
 class PendingError(ConfcarError):
@@ -71,24 +74,34 @@ class Collector:
     """Collects the data of one bundle and renders it. Used by one thread."""
 
     def __init__(self, name: str, renderer: Renderer, following: Follows, inbox: Inbox) -> None:
-        self._name = name
+        # Its own even beside another collector of the same bundle: one takes over from the other without a gap.
+        self._reader = f"{name}#{next(_numbers)}"
         self._renderer = renderer
         self._following = following
         self._inbox = inbox
         self._touched: frozenset[Dependency] | None = None
-        self._followed: frozenset[Dependency] | None = None
+        self.followed: frozenset[Dependency] | None = None
+        """What is followed now, None before `start` and after `withdraw`."""
+        self._view: View = {}
         self._newest: int | None = None
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
     def start(self) -> None:
-        """Compile the templates and begin to follow what they name.
+        """Compile the templates where that was not done yet, and begin to follow what they name.
 
         Raises:
             RenderError: A template does not compile.
         """
-        self._renderer.compile()
+        if not self._renderer.is_compiled:
+            self._renderer.compile()
         self._follow()
+
+    def withdraw(self) -> None:
+        """Follow nothing any more."""
+        if self.followed is not None:
+            self._following.want(self._reader, frozenset(), self._inbox.note)
+            self.followed = None
 
     def render(self) -> Rendering:
         """Return the files of all templates, rendering only those that a change touched. Never waits.
@@ -100,13 +113,14 @@ class Collector:
         noted_at = self._inbox.take()
         if self.changed_at is None:
             self.changed_at = noted_at
-        changed, view = self._following.take(self._name)
+        changed, view = self._following.take(self._reader)
         if self._touched is not None:
             self._touched |= changed
         unanswered = [dependency for dependency, answer in view.items() if not answer.is_settled]
         if unanswered:
             raise PendingError(_no_answer(unanswered))
         touched, self._touched = self._touched, None
+        self._view = view
         try:
             rendering = self._renderer.render(view, touched)
         finally:
@@ -119,20 +133,25 @@ class Collector:
 
     def _follow(self) -> None:
         wanted = self._renderer.dependencies
-        if wanted != self._followed:
-            self._following.want(self._name, wanted, self._inbox.note)
-            self._followed = wanted
+        if wanted != self.followed:
+            self._following.want(self._reader, wanted, self._inbox.note)
+            self.followed = wanted
+
+    def inputs(self, rendering: Rendering, *, settings: str) -> str:
+        """Return the digest of what the last rendering was made of, without leased values; see `digest_inputs`."""
+        return digest_inputs(rendering.files, self._view, templates=self._renderer.texts_digest, settings=settings)
 
     def published(self, generation: int | None) -> None:
-        """Note that everything collected so far is on disk, as *generation*."""
+        """Note that everything collected so far is on disk as *generation*; None: it was looked at and is held back."""
         self.changed_at = None
-        self._newest = generation
-        self._following.published(self._name)
+        if generation is not None:
+            self._newest = generation
+            self._following.published(self._reader)
 
     def settled(self, generation: int | None) -> None:
         """Note that the primary was told *generation* last: where that is the newest, nothing older is in use."""
         if generation is not None and generation == self._newest:
-            self._following.settled(self._name)
+            self._following.settled(self._reader)
 
 
 def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:

@@ -22,6 +22,7 @@ class Inbox:
         self._noted = condition or threading.Condition()
         self._first_at: float | None = None
         self._last_at = 0.0
+        self._is_called = False
         self._is_stopped = False
 
     @property
@@ -42,6 +43,12 @@ class Inbox:
                 self._first_at = self._last_at
             self._noted.notify_all()
 
+    def call(self) -> None:
+        """End the wait of now, or the next one, although nothing changed: somebody asks for something."""
+        with self._noted:
+            self._is_called = True
+            self._noted.notify_all()
+
     def stop(self) -> None:
         """End every wait from now on."""
         with self._noted:
@@ -49,23 +56,42 @@ class Inbox:
             self._noted.notify_all()
 
     def wait(self, until: float | None) -> None:
-        """Block until something was noted, until the clock shows *until* (None: without end), or until stopped."""
+        """Block until something was noted, until the clock shows *until* (None: without end), called or stopped."""
         with self._noted:
-            while not (self._is_stopped or self.has_news):
+            while not (self._is_stopped or self._is_called or self.has_news):
                 left = None if until is None else until - self._clock()
                 if left is not None and left <= 0:
                     return
                 self._noted.wait(left)
 
-    def settle(self, *, quiet_seconds: float, max_seconds: float) -> None:
-        """Block until nothing was noted for *quiet_seconds*, at most *max_seconds* after the first note, or stopped."""
+    def pause(self, seconds: float) -> bool:
+        """Block for *seconds*, whatever is noted meanwhile; return whether to go on: False, at once, where stopped."""
+        until = self._clock() + seconds
         with self._noted:
-            while self._first_at is not None and not self._is_stopped:
+            while not self._is_stopped:
+                left = until - self._clock()
+                if left <= 0:
+                    return True
+                self._noted.wait(left)
+            return False
+
+    def settle(self, *, quiet_seconds: float, max_seconds: float) -> None:
+        """Block until nothing was noted for *quiet_seconds*, at most *max_seconds* after the first note.
+
+        Ends early when called or stopped.
+        """
+        with self._noted:
+            while self._first_at is not None and not (self._is_stopped or self._is_called):
                 now = self._clock()
                 left = min(self._last_at + quiet_seconds, self._first_at + max_seconds) - now
                 if left <= 0:
                     return
                 self._noted.wait(left)
+
+    def answer(self) -> None:
+        """Forget the calls until now."""
+        with self._noted:
+            self._is_called = False
 
     def take(self) -> float | None:
         """Forget what was noted and return when it was first noted, by the inbox's clock; None where nothing was."""

@@ -1,7 +1,8 @@
 """The reload that a bundle's primary is owed: due now, after the splay, or after a back-off, until it is acknowledged.
 
-The newest generation wins: whatever is owed when a newer one is published is replaced by it. What is owed is kept in
-the publisher's state, so a restart owes it still.
+Acknowledged is what was delivered and, where the config asks for it, verified. The newest generation wins: whatever is
+owed when a newer one is published is replaced by it. What is owed is kept in the publisher's state, so that a
+restart owes it still.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from confcar.backoff import Backoff
-from confcar.errors import PublishError, ReloadError
+from confcar.errors import PublishError, ReloadError, VerifyFailedError
 from confcar.log import fields
 from confcar.model import Change
+from confcar.pipeline.verifying import Pause, Verification
 from confcar.status import Status
 
 _BACKOFF = (0.5, 60.0)
+_VERIFY = "verify"
+"""What the metrics call it beside the kinds of the reload steps."""
 _log = logging.getLogger(__name__)
 
 
@@ -57,10 +61,12 @@ class OwedReload:
         status: Status,
         *,
         splay_seconds: float = 0.0,
+        verification: Verification | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
         self._memory = memory
+        self._verification = verification
         self._status = status
         self._splay_seconds = splay_seconds
         self._clock = clock
@@ -70,8 +76,11 @@ class OwedReload:
         self._changed_at: float | None = None
         self._error: ReloadError | None = None
         self._is_shown = True
+        self._is_undecided = False
         self.due_at: float | None = None
         """When to call `deliver`, by the clock; None while nothing is owed."""
+        self.refusal: VerifyFailedError | None = None
+        """Why what is owed did not hold when it was verified last; None where that was not so."""
 
     @property
     def is_owing(self) -> bool:
@@ -83,22 +92,31 @@ class OwedReload:
         """Whether delivering takes no time worth speaking of: nothing but signals."""
         return set(self._delivery.kinds) <= {"signal"}
 
-    def owe(self, change: Change, *, changed_at: float | None, step: int = 0) -> None:
+    @property
+    def is_verified(self) -> bool:
+        """Whether something must hold after the delivery: then `verify` is to be called before `conclude`."""
+        return self._verification is not None
+
+    def owe(self, change: Change, *, changed_at: float | None, step: int = 0, at_once: bool = False) -> None:
         """Owe the reload of *change* instead of whatever was owed before.
 
         Args:
             change: A published generation.
             changed_at: When its data first changed, by the clock; None where that was before a restart.
             step: How many steps of it were delivered already.
+            at_once: Whether neither a splay nor a back-off is waited for: the primary stands on what was taken back.
         """
-        if self._change is None:
+        if at_once:
+            self.due_at, self._changed_at = self._clock(), changed_at
+        elif self._change is None:
             self.due_at = self._clock() + random.uniform(0.0, self._splay_seconds)  # noqa: S311 - spreads load only
             self._changed_at = changed_at
         else:
             # Superseded while splaying or backing off: the newest goes out at once at the old appointment's latest.
             self.due_at = min(self.due_at or self._clock(), self._clock() + self._splay_seconds)
-        self._change, self._step = change, step
+        self._change, self._step, self._error = change, step, None
         self._backoff.reset()
+        self.refusal = None
         self._is_shown = False
 
     def show(self) -> None:
@@ -107,10 +125,20 @@ class OwedReload:
             self._is_shown = True
             self._status.update_reload(self._change.bundle, pending=True, attempts=0, last_error=None)
 
+    @property
+    def error(self) -> ReloadError | None:
+        """Why the last attempt failed, None where nothing is owed or nothing was tried yet."""
+        return self._error if self._change is not None else None
+
+    def hasten(self) -> None:
+        """Try at once what is in back-off: somebody asks for it. A splay is waited for all the same."""
+        if self.error is not None:
+            self.due_at = self._clock()
+
     def deliver(self) -> None:
         """Tell the primary what is owed; `conclude` notes what came of it. Never raises for what the primary does."""
         assert self._change is not None, "nothing is owed"
-        self._error = None
+        self._error, self._is_undecided = None, False
         try:
             self._delivery.deliver(self._change, self._step, self._note_step)
         except ReloadError as error:
@@ -119,8 +147,24 @@ class OwedReload:
             _log.exception("unexpected error in a reload", extra=fields(bundle=self._change.bundle))
             self._error = ReloadError(f"unexpected {type(error).__name__} in the reload, see the log")
 
+    def verify(self, pause: Pause) -> None:
+        """Wait until what was delivered holds; nothing where the delivery failed or nothing is asked for.
+
+        A stop leaves it open: what was delivered stays pending, and the next start verifies it.
+        """
+        assert self._change is not None, "nothing was delivered"
+        if self._verification is None or self._error is not None:
+            return
+        try:
+            self._is_undecided = not self._verification.run(self._change, pause)
+        except VerifyFailedError as error:
+            self._error = error
+        else:
+            if not self._is_undecided:
+                self._status.count("reload_total", self._change.bundle, _VERIFY, "success")
+
     def conclude(self) -> None:
-        """Acknowledge what was delivered, or make the next appointment.
+        """Acknowledge what was delivered, or make the next appointment; nothing where a stop left it open.
 
         Raises:
             PublishError: The acknowledgement could not be written; it holds until the process ends.
@@ -128,7 +172,10 @@ class OwedReload:
         change = self._change
         assert change is not None, "nothing was delivered"
         self.show()
+        if self._is_undecided:
+            return
         self._status.update_reload(change.bundle, attempts=self._status.bundle(change.bundle).reload.attempts + 1)
+        self.refusal = self._error if isinstance(self._error, VerifyFailedError) else None
         if self._error is not None:
             self._failed(change, str(self._error))
         else:
@@ -139,7 +186,7 @@ class OwedReload:
         assert self._change is not None, "only called while delivering"
         self._status.count("reload_total", self._change.bundle, self._delivery.kinds[step - 1], "success")
         self._step = step
-        if step < len(self._delivery.kinds):
+        if step < len(self._delivery.kinds) or self.is_verified:
             try:
                 self._memory.note_step(self._change.generation, step)
             except PublishError as error:
@@ -149,7 +196,10 @@ class OwedReload:
     def _failed(self, change: Change, error: str) -> None:
         delay = self._backoff.next_seconds()
         self.due_at = self._clock() + delay
-        self._status.count("reload_total", change.bundle, self._delivery.kinds[self._step], "failure")
+        kind = self._delivery.kinds[self._step] if self.refusal is None else _VERIFY
+        if self.refusal is not None:
+            self._step = 0  # perhaps the primary fell over what it was told: it is told all of it again
+        self._status.count("reload_total", change.bundle, kind, "failure")
         self._status.update_reload(change.bundle, last_error=error, last_successful=False)
         _log.warning(
             "reload failed",

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from confcar.errors import CheckRefusedError, ConfcarError
 from confcar.log import fields
 from confcar.model import Change
 from confcar.pipeline.collecting import PendingError
-from confcar.publishing.publisher import PublishedState
-from confcar.status import CheckStatus, Status
+from confcar.publishing.publisher import Drift, PublishedState, Refusal
+from confcar.status import CheckStatus, RefusedStatus, Status
 
 _SHOWN_NAMES = 20
 # The end of what a check said, which is where programs say what is wrong; all of it stands in the status.
@@ -32,6 +33,7 @@ class BundleReport:
         self._name = name
         self._status = status
         self._unsaid: list[Callable[[], None]] = []
+        self._unrepaired: Drift | None = None
 
     def catch_up(self) -> None:
         """Say what was kept back, in its order."""
@@ -46,11 +48,25 @@ class BundleReport:
     def opened(self, state: PublishedState) -> None:
         """Say what was published already at the start."""
         self._status.update_bundle(self._name, generation=state.current, published_at=state.published_at)
+        self._show_refusal(state.refused)
         self._status.update_reload(self._name, acknowledged_generation=state.acknowledged)
 
-    def rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
-        """Count a pass over the templates."""
+    @contextmanager
+    def rendering(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Count the pass over the templates that the block makes, by how it ends."""
+        started = clock()
+        try:
+            yield
+        except PendingError as error:
+            if error.missing:
+                self._rendered("pending", clock() - started)
+            raise
+        except Exception:
+            self._rendered("failed", clock() - started)
+            raise
+        self._rendered("rendered", clock() - started)
 
+    def _rendered(self, result: Literal["rendered", "pending", "failed"], seconds: float) -> None:
         def say() -> None:
             self._status.set_gauge("render_duration_seconds", self._name, value=seconds)
             self._status.count("render_total", self._name, result)
@@ -88,7 +104,53 @@ class BundleReport:
 
     def succeeded(self) -> None:
         """Say that the newest data is on disk."""
-        self._unsaid.append(lambda: self._status.update_bundle(self._name, state="published", error=None, missing=()))
+
+        def say() -> None:
+            self._status.update_bundle(self._name, state="published", error=None, missing=(), refused=None)
+
+        self._unsaid.append(say)
+
+    def rolled_back(self, change: Change, refusal: Refusal) -> None:
+        """Say that an older generation is shown again."""
+        self._status.count("rollback_total", self._name)
+        self._status.update_bundle(self._name, generation=change.generation, published_at=change.published_at)
+        say = _log.warning if refusal.by_hand else _log.error
+        about = fields(
+            bundle=self._name, generation=change.generation, refused=refusal.generation, reason=refusal.reason
+        )
+        say("rolled back", extra=about)
+        self._status.update_bundle(self._name, state="refused")  # and need not be said again
+        self.held_back(refusal)
+
+    def held_back(self, refusal: Refusal) -> None:
+        """Say that the newest data is not published, because it was refused."""
+        reason = None if refusal.by_hand else refusal.reason
+        if self._status.bundle(self._name).state != "refused":
+            about = fields(bundle=self._name, refused=refusal.generation, reason=refusal.reason)
+            _log.warning("newest data held back", extra=about)
+        self._status.update_bundle(self._name, state="refused", error=reason, missing=())
+        self._show_refusal(refusal)
+
+    def repaired(self, change: Change, drift: Drift) -> None:
+        """Say that published files were put right again."""
+        self._status.count("drift_repaired_total", self._name)
+        shown = [*drift.differing[:_SHOWN_NAMES]]
+        about = fields(bundle=self._name, generation=change.generation, files=len(drift.differing), first=shown)
+        _log.warning("published files were changed by others, repaired", extra=about)
+
+    def not_repaired(self, drift: Drift) -> None:
+        """Say that what others did to published files cannot be put right; once for as long as it lasts."""
+        if drift == self._unrepaired:
+            return
+        self._unrepaired = drift
+        about = fields(bundle=self._name, files=[*drift.differing[:_SHOWN_NAMES]])
+        _log.error("published files were changed by others, and nobody has them any more", extra=about)
+
+    def _show_refusal(self, refusal: Refusal | None) -> None:
+        shown = refusal and RefusedStatus(
+            refusal.generation, refusal.reason, refusal.since, refusal.attempts, refusal.by_hand
+        )
+        self._status.update_bundle(self._name, refused=shown)
 
     def pending(self, error: PendingError) -> None:
         """Say what the bundle waits for; nothing while its sources have not answered at all."""

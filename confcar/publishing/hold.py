@@ -49,6 +49,12 @@ class DirectoryHold:
             with publishing("create", self._layout.store):
                 self._make_store()
 
+    def take_over(self, other: DirectoryHold) -> None:
+        """Take the lock that *other* has on the same directory, without a moment in which nobody has it."""
+        if other is not self:
+            self._descriptor, other._descriptor = other._descriptor, self._descriptor
+            other.release()
+
     def _locked(self) -> int:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

@@ -8,29 +8,34 @@ crash left unwritten. Plain files, which are renamed one by one, need the state 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from confcar import log
 from confcar.errors import PublishError
 from confcar.model import Change, RenderedFile
+from confcar.publishing import succession
 from confcar.publishing.destinations import check_destinations
-from confcar.publishing.disk import Disk, opened_store
+from confcar.publishing.disk import Disk
+from confcar.publishing.drift import NO_DRIFT, Drift, find_drift, recall
 from confcar.publishing.faults import publishing
-from confcar.publishing.generation import record_files, stage_generation
+from confcar.publishing.generation import stage_generation
 from confcar.publishing.hold import DirectoryHold
+from confcar.publishing.keeper import StateKeeper
 from confcar.publishing.layout import Layout, PublishMode
-from confcar.publishing.reading import PublishedFile, find_differences, read_published, rebuild_state
-from confcar.publishing.recovery import recover, sweep, sweep_temporary
+from confcar.publishing.reading import PublishedFile, find_differences, read_published
+from confcar.publishing.recovery import sweep, sweep_temporary
+from confcar.publishing.restoring import restore
 from confcar.publishing.reveal import Revealer
-from confcar.publishing.state import FileRecord, PublishedState, SavedState, load_state
-from confcar.publishing.takeover import find_other_state, remove_other_mode
+from confcar.publishing.rollback import find_target
+from confcar.publishing.state import FileRecord, PublishedState, Refusal
+from confcar.publishing.succession import Origin
+from confcar.publishing.takeover import remove_other_mode
 from confcar.publishing.transaction import Transaction
 
-__all__ = ["PublishedFile", "PublishedState", "Publisher", "Staged"]
+__all__ = ["Drift", "Origin", "PublishedFile", "PublishedState", "Publisher", "Refusal", "Staged"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,14 +48,16 @@ class Staged:
         directory: Its folder, where a check looks.
         change: What a check is told: the number it would get, its folder, and what differs.
         records: What is to be remembered of its files.
+        leased_until: When the first leased value in it dies, seconds since the epoch; None where it holds none.
     """
 
     directory: Path
     change: Change
     records: Mapping[str, FileRecord]
+    leased_until: float | None = None
 
 
-class Publisher:
+class Publisher(StateKeeper):
     """Publishes one bundle. Thread-safe: the core publishes while a reload thread notes what it delivered."""
 
     def __init__(
@@ -70,18 +77,26 @@ class Publisher:
         self._disk = disk or Disk()
         self._revealer = Revealer(self._disk, self._layout)
         self._transaction = Transaction(self._disk, self._layout, self._revealer)
+        super().__init__(self._transaction.save)
         self._hold = DirectoryHold(self._layout, self._disk)
-        self._mutex = threading.RLock()
-        self._state = PublishedState()
         self._staged: Staged | None = None
-        self._is_durable = True
         self._is_swept = True
         self._has_published = False
 
-    @property
-    def state(self) -> PublishedState:
-        """What is published, as of the last call; frozen. Empty before `open`."""
-        return self._state
+    def reserve(self) -> None:
+        """Take hold of the directory and do nothing else; `open` follows.
+
+        Raises:
+            LockedError: Another confcar holds it.
+            PublishError: It cannot be made or written.
+        """
+        with self._mutex:
+            self._hold.take()
+
+    def take_over(self, before: Publisher) -> None:
+        """Take the hold on the same directory from a publisher that is not to be used any more; `open` follows."""
+        with self._mutex, before._mutex:
+            self._hold.take_over(before._hold)
 
     def open(self) -> PublishedState:
         """Take hold of the directory, finish or undo what a crash left half-done, sweep, and return the state.
@@ -96,7 +111,7 @@ class Publisher:
             self._hold.take()
             try:
                 with publishing("open", self._layout.directory):
-                    self._state = self._restore()
+                    self._state = restore(self._disk, self._layout, self._name, keep=self._keep, save=self._save)
                     sweep_temporary(self._disk, self._layout)
                     sweep(self._disk, self._layout, self._state, keep=self._keep)
             except BaseException:
@@ -116,7 +131,7 @@ class Publisher:
         if not self._has_published:
             return find_differences(self._layout, self._state, files)
         recorded = self._state.files
-        wanted = record_files(files)
+        wanted = self._records(files)
         differing = {name for name, record in wanted.items() if not record.is_like(recorded.get(name))}
         differing |= recorded.keys() - wanted.keys()
         return tuple(sorted(differing)) or find_differences(self._layout, self._state, files)
@@ -133,7 +148,7 @@ class Publisher:
         """
         with self._mutex:
             check_destinations(files)
-            records = record_files(files)
+            records = self._records(files)
             differing = self.compare(files) if differing is None else differing
             self._hold.take()
             self._revealer.check_fit(frozenset(records))
@@ -143,7 +158,7 @@ class Publisher:
                 stage_generation(self._disk, self._layout, number, files=files, records=records)
             directory = self._layout.generation(number)
             change = Change(self._name, number, directory, self._untold(differing))
-            self._staged = Staged(directory, change, records)
+            self._staged = Staged(directory, change, records, succession.earliest_end(files))
             return self._staged
 
     def discard(self, staged: Staged) -> None:
@@ -153,7 +168,7 @@ class Publisher:
                 self._staged = None
                 self._transaction.remove(staged.change.generation)
 
-    def publish(self, staged: Staged, *, acknowledged: bool) -> Change:
+    def publish(self, staged: Staged, *, acknowledged: bool, inputs: str = "", is_repair: bool = False) -> Change:
         """Make the staged generation the one that readers see.
 
         Its files are on the medium before they are seen; the switch itself is after `finish`, which is to be called
@@ -162,6 +177,8 @@ class Publisher:
         Args:
             staged: The last one that was staged.
             acknowledged: Whether the primary counts as told, because it starts after this.
+            inputs: Digest of what it was made of, without leased values.
+            is_repair: Whether it holds what was published already and changed on disk since.
 
         Raises:
             PublishError: What was published before is so still, and the staged generation is gone.
@@ -173,19 +190,58 @@ class Publisher:
                 raise PublishError(f"generation {number} of {self._name} is staged no longer: stage it again")
             self._staged = None
             changed = self._untold(staged.change.changed)
-            after = PublishedState(
-                current=number,
-                acknowledged=number if acknowledged else before.acknowledged,
-                highest=number,
-                published_at=self._clock(),
-                changed=() if acknowledged else changed,
-                files=staged.records,
+            origin = Origin(inputs, staged.leased_until, is_repair=is_repair)
+            after = succession.published(
+                before, records=staged.records, at=self._clock(), changed=changed, origin=origin, keep=self._keep
             )
+            if acknowledged:
+                after = succession.acknowledged(after, number)
             self._transaction.run(after, before)
-            self._state = after
-            self._is_durable = self._is_swept = False
-            self._has_published = True
-            return Change(self._name, number, self._layout.directory, changed, after.published_at)
+            return self._shown(after, changed)
+
+    def roll_back(self, *, reason: str, inputs: str, by_hand: bool) -> Change:
+        """Show the generation before again, under its own number, and remember what is not to be published again.
+
+        That is the newest older one that the primary had acknowledged, else the newest; never one whose leased values
+        have died or whose files were changed on disk. The taken back one goes with the next `finish`.
+
+        Args:
+            reason: Why, for people.
+            inputs: Digest of what is refused; empty: what the current generation was made of.
+            by_hand: Whether somebody asked for it.
+
+        Raises:
+            PublishError: There is nothing to go back to, or it could not be shown: all is as it was.
+        """
+        with self._mutex:
+            before = self._state
+            self._hold.take()
+            now = self._clock()
+            target = find_target(self._layout, before, now=now)
+            refused = succession.refusal(before, reason=reason, inputs=inputs, by_hand=by_hand, at=now)
+            changed = succession.find_changed(before, target)
+            after = succession.rolled_back(before, target, at=now, changed=changed, refused=refused)
+            self._transaction.revert(after, before)
+            return self._shown(after, changed)
+
+    def _shown(self, after: PublishedState, changed: tuple[str, ...]) -> Change:
+        assert after.current is not None, "something was shown"
+        self._state = after
+        self._is_durable = self._is_swept = False
+        self._has_published = True
+        return Change(self._name, after.current, self._layout.directory, changed, after.published_at)
+
+    def find_drift(self) -> Drift:
+        """Return what others did to the published files, as readers find them now. Reads all of them.
+
+        Nothing where nothing is published, or where it is not known yet what that was made of.
+        """
+        is_known = self._state.current is not None and self._state.inputs
+        return find_drift(self._layout, self._state) if is_known else NO_DRIFT
+
+    def recall(self) -> tuple[RenderedFile, ...] | None:
+        """Return the files of the current generation from confcar's own copy; None where that was changed too."""
+        return recall(self._layout, self._state)
 
     def finish(self) -> None:
         """Put the last switch and its state on the medium, and remove what is older than `keep`.
@@ -204,32 +260,6 @@ class Publisher:
                 self._is_swept = True
                 self._sweep_old()
 
-    def note_step(self, number: int, step: int) -> None:
-        """Remember that *step* reload steps were delivered for generation *number*; ignored where it is not current.
-
-        Raises:
-            PublishError: It could not be written, and holds until the process ends.
-        """
-        with self._mutex:
-            if number == self._state.current and step != self._state.step:
-                self._state = replace(self._state, step=step)
-                self._save(self._state)
-
-    def acknowledge(self, number: int) -> None:
-        """Remember that the primary uses generation *number*; nothing where it is known already.
-
-        Raises:
-            PublishError: It could not be written, and holds until the process ends.
-        """
-        with self._mutex:
-            if number == self._state.current:
-                after = replace(self._state, acknowledged=number, step=0, changed=())
-            else:
-                after = replace(self._state, acknowledged=max(number, self._state.acknowledged or 0))
-            if after != self._state:
-                self._state = after
-                self._save(after)
-
     def read_published(self) -> Mapping[str, PublishedFile]:
         """Return what is published as it lies on disk. Needs no `open`, takes no lock and writes nothing.
 
@@ -242,28 +272,6 @@ class Publisher:
         """Let go of the directory; nothing where it is not held."""
         with self._mutex:
             self._hold.release()
-
-    def _restore(self) -> PublishedState:
-        with opened_store(self._layout) as store:
-            saved = load_state(self._disk, store)
-        if saved is None:
-            other = find_other_state(self._layout)
-            return other if other is not None else self._adopted(rebuild_state(self._layout))
-        state = recover(self._disk, self._layout, saved)
-        if saved != SavedState(state):
-            self._save(state)
-        return state
-
-    def _adopted(self, state: PublishedState) -> PublishedState:
-        if state.current is not None:
-            _LOG.warning("state rebuilt from disk", extra=log.fields(bundle=self._name, generation=state.current))
-            return recover(self._disk, self._layout, SavedState(state))
-        return state
-
-    def _save(self, state: PublishedState) -> None:
-        self._transaction.save(state)
-        # The state file and `..data` lie in one folder, or what was renamed was synced where it lies.
-        self._is_durable = True
 
     def _sweep_old(self) -> None:
         try:

@@ -15,7 +15,7 @@ from confcar.model import RenderedFile
 from confcar.publishing.disk import opened_folder
 from confcar.publishing.faults import publishing
 from confcar.publishing.generation import list_generations
-from confcar.publishing.layout import DATA, OUTSIDE, Layout, generation_name, top_level
+from confcar.publishing.layout import DATA, OUTSIDE, Layout, generation_name, stored_name, top_level
 from confcar.publishing.owners import find_owner
 from confcar.publishing.rename import has_attributes, holds, parent_folder, read_plain
 from confcar.publishing.state import FileRecord, PublishedState, SavedState, read_state
@@ -142,6 +142,21 @@ def _read_saved(layout: Layout) -> SavedState | None:
             return read_state(store)
     except (OSError, ValueError):
         return None
+
+
+def is_whole(layout: Layout, number: int, files: Mapping[str, FileRecord]) -> bool:
+    """Whether a stored generation holds all of *files*, byte by byte."""
+    root = layout.generation(number)
+    for destination, record in files.items():
+        try:
+            _, content = read_plain(root / stored_name(destination))
+        except PermissionError:
+            continue  # given to another user; its presence is all that can be seen
+        except OSError:
+            return False
+        if hashlib.sha256(content).hexdigest() != record.sha256:
+            return False
+    return root.is_dir()
 
 
 def scan_generation(layout: Layout, number: int) -> dict[str, FileRecord]:

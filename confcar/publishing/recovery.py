@@ -6,7 +6,6 @@ generation is not whole.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from contextlib import suppress
@@ -23,17 +22,17 @@ from confcar.publishing.layout import (
     TEMPORARY_PREFIX,
     Layout,
     generation_name,
-    stored_name,
 )
-from confcar.publishing.reading import scan_generation
-from confcar.publishing.rename import abandon, read_plain
+from confcar.publishing.reading import is_whole, scan_generation
+from confcar.publishing.rename import abandon
 from confcar.publishing.reveal import Revealer
 from confcar.publishing.state import PublishedState, SavedState
+from confcar.publishing.succession import Origin, published
 
 _LOG = logging.getLogger(__name__)
 
 
-def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
+def recover(disk: Disk, layout: Layout, saved: SavedState, *, keep: int) -> PublishedState:
     """Bring the disk into a state that is whole, and return it.
 
     Raises:
@@ -41,10 +40,10 @@ def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
     """
     revealer = Revealer(disk, layout)
     if saved.before is None:
-        return _repair(revealer, layout, _switched_since(layout, saved.state))
+        return _repair(revealer, layout, _switched_since(layout, saved.state, keep=keep))
     with opened_folder(layout.directory, follow=True) as directory:
         abandon(disk, directory, [name for name in (*saved.state.files, *saved.before.files) if layout.is_placed(name)])
-    if _is_whole(layout, saved.state):
+    if saved.state.current is not None and is_whole(layout, saved.state.current, saved.state.files):
         revealer.reveal(saved.state, saved.before)
         return saved.state
     if revealer.is_switched(saved.state):
@@ -56,7 +55,7 @@ def recover(disk: Disk, layout: Layout, saved: SavedState) -> PublishedState:
     return _repair(revealer, layout, saved.before)
 
 
-def _switched_since(layout: Layout, state: PublishedState) -> PublishedState:
+def _switched_since(layout: Layout, state: PublishedState, *, keep: int) -> PublishedState:
     """Return the state after a switch that was not written down any more, else *state*."""
     if layout.mode == "rename":
         return state
@@ -69,14 +68,11 @@ def _switched_since(layout: Layout, state: PublishedState) -> PublishedState:
     found = scan_generation(layout, number)
     before = state.files
     same = {name for name in found.keys() & before.keys() if found[name].sha256 == before[name].sha256}
-    return PublishedState(
-        current=number,
-        acknowledged=state.acknowledged,
-        highest=number,
-        published_at=switched_at,
-        changed=tuple(sorted({*state.changed, *(found.keys() | before.keys()) - same})),
-        files={name: before[name] if name in same else record for name, record in found.items()},
-    )
+    records = {name: before[name] if name in same else record for name, record in found.items()}
+    changed = tuple(sorted({*state.changed, *(found.keys() | before.keys()) - same}))
+    # What it was made of is not known; the next render tells.
+    after = published(state, records=records, at=switched_at, changed=changed, origin=Origin(), keep=keep)
+    return replace(after, current=number, highest=number)
 
 
 def _repair(revealer: Revealer, layout: Layout, state: PublishedState) -> PublishedState:
@@ -90,32 +86,17 @@ def _repair(revealer: Revealer, layout: Layout, state: PublishedState) -> Publis
     return state
 
 
-def _is_whole(layout: Layout, state: PublishedState) -> bool:
-    """Whether the stored generation holds every file of the state, byte by byte."""
-    if state.current is None:
-        return False
-    root = layout.generation(state.current)
-    for destination, record in state.files.items():
-        try:
-            _, content = read_plain(root / stored_name(destination))
-        except PermissionError:
-            continue  # given to another user; its presence is all that can be seen
-        except OSError:
-            return False
-        if hashlib.sha256(content).hexdigest() != record.sha256:
-            return False
-    return root.is_dir()
-
-
 def sweep(disk: Disk, layout: Layout, state: PublishedState, *, keep: int) -> None:
-    """Remove all generations but the current one and *keep* before it.
+    """Remove all generations but the current one, *keep* before it, and what can be gone back to.
 
-    What cannot be removed is logged and left.
+    One that was taken back is none of these. What cannot be removed is logged and left.
     """
+    refused = None if state.refused is None else state.refused.generation
     with opened_store(layout) as store:
         numbers = list_generations(store)
         newest = state.highest if state.current is None else state.current - 1
-        kept = {state.current, *[number for number in numbers if number <= newest][:keep]}
+        before = [number for number in numbers if number <= newest and number != refused]
+        kept = {state.current, *before[:keep], *(older.number for older in state.older)}
         for number in numbers:
             if number not in kept:
                 _remove_generation(disk, number, store)

@@ -1,4 +1,4 @@
-"""What is published and what the primary knows of it, kept in `..confcar.json` over a restart.
+"""What is published, what it can go back to, and what the primary knows of it: `..confcar.json`, over a restart.
 
 Written whole to a temporary file, synced and renamed. While plain files are placed the file holds the state after it
 and the one `before`, so that the next start can finish or undo it. A file that cannot be used is never fatal.
@@ -53,17 +53,68 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptGeneration:
+    """An older generation that can be gone back to.
+
+    Attributes:
+        number: Its number.
+        files: What it holds, by destination.
+        inputs: Digest of what it was made of; empty where that is not known any more.
+        leased_until: When the first leased value in it dies, seconds since the epoch; None where it holds none.
+        is_acknowledged: Whether the primary had acknowledged it.
+        is_unwell: Whether its verify failed and it stayed all the same.
+    """
+
+    number: int
+    files: Mapping[str, FileRecord]
+    inputs: str = ""
+    leased_until: float | None = None
+    is_acknowledged: bool = False
+    is_unwell: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A generation that was taken back, and is not to be published again while its inputs stay as they are.
+
+    Attributes:
+        generation: Its number.
+        inputs: Digest of what it was made of, without leased values.
+        content: Digest of its files, leased values included.
+        reason: Why, for people.
+        since: When, seconds since the epoch.
+        attempts: How often generations of these inputs were taken back, from 1.
+        by_hand: Whether somebody asked for it; else its verify failed.
+    """
+
+    generation: int
+    inputs: str
+    content: str
+    reason: str
+    since: float
+    attempts: int = 1
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedState:
     """What is published, and how much of it the primary was told.
 
     Attributes:
         current: Number of the generation that readers see; None where there is none.
-        acknowledged: Number of the last generation that the primary has acknowledged; None where there is none.
+        acknowledged: Number of the last generation that the primary has acknowledged; None where there is none, and
+            while `current` is an older one that came back and was not acknowledged anew.
         highest: Highest number ever published; 0 where there is none.
-        published_at: When `current` was published, seconds since the epoch.
+        published_at: When `current` was published, or came back, seconds since the epoch.
         step: How many reload steps were delivered for `current`.
         changed: Destinations, sorted, that changed since the primary was last told; empty once it is.
         files: What `current` holds, by destination.
+        inputs: Digest of what `current` was made of, without leased values; empty where that is not known.
+        leased_until: When the first leased value in `current` dies, seconds since the epoch; None where it has none.
+        is_proven: Whether the primary had acknowledged the same content before: it came back, or was repaired.
+        is_unwell: Whether the verify of `current` failed and it stayed all the same, not having held since.
+        older: What can be gone back to, newest first.
+        refused: The last generation that was taken back; None once other inputs or a success took its place.
     """
 
     current: int | None = None
@@ -73,6 +124,12 @@ class PublishedState:
     step: int = 0
     changed: tuple[str, ...] = ()
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+    inputs: str = ""
+    leased_until: float | None = None
+    is_proven: bool = False
+    is_unwell: bool = False
+    older: tuple[KeptGeneration, ...] = ()
+    refused: Refusal | None = None
 
     @property
     def is_acknowledged(self) -> bool:
@@ -172,7 +229,8 @@ def read_state(store: int) -> SavedState:
 def _checked(document: _Document) -> SavedState:
     state = PublishedState(**{item.name: getattr(document, item.name) for item in fields(PublishedState)})
     for each in (state, document.before or state):
-        if (each.current or 0) > each.highest or any(find_fault(name) for name in each.files):
+        names = {name for files in (each.files, *(kept.files for kept in each.older)) for name in files}
+        if (each.current or 0) > each.highest or any(find_fault(name) for name in names):
             message = "it contradicts itself"
             raise ValueError(message)
     return SavedState(state, document.before)

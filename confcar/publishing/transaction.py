@@ -1,4 +1,4 @@
-"""From one published state to the next: all on the medium, then the switch, and the way back where that fails."""
+"""From one published state to another: all on the medium, then the switch, and the way back where that fails."""
 
 from __future__ import annotations
 
@@ -47,6 +47,33 @@ class Transaction:
                 self._forget(after, before)
             raise
 
+    def revert(self, after: PublishedState, before: PublishedState) -> None:
+        """Show the kept generation of *after* again instead of *before*.
+
+        The state comes first: `..data` leads to a lower number afterwards, which does not tell by itself.
+
+        Raises:
+            PublishError: *before* is shown still or again.
+        """
+        prepared: Sequence[str] = ()
+        try:
+            self._revealer.check_fit(frozenset(after.files))
+            self.save(after, before)
+            prepared = self._revealer.prepare(after)
+        except BaseException:
+            self._return_to(before)
+            raise
+        try:
+            self._revealer.complete(after, before, prepared=prepared)
+        except BaseException:
+            if self._take_back(after, before):
+                self._return_to(before)
+            raise
+
+    def _return_to(self, before: PublishedState) -> None:
+        with suppress(PublishError):
+            self.save(before)
+
     def _commit(self, after: PublishedState, before: PublishedState) -> None:
         """Put the staged files on the medium, and where plain files are placed the state first of all.
 
@@ -73,8 +100,7 @@ class Transaction:
     def _forget(self, failed: PublishedState, before: PublishedState) -> None:
         # First the files: without them the next start cannot finish what the state may still call for.
         self.remove(failed.highest)
-        with suppress(PublishError):
-            self.save(before)
+        self._return_to(before)
 
     def remove(self, number: int) -> None:
         """Remove a generation that nobody sees; what cannot be removed is left to the next sweep."""

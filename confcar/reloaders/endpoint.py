@@ -20,7 +20,8 @@ from urllib3 import exceptions as urllib3_errors
 from confcar import __version__
 from confcar.clients.tls import CertificateFileError
 from confcar.clients.transport import Response, Transport
-from confcar.config.bundles import HttpOptions, ReloadStep
+from confcar.config.bundles import ReloadStep
+from confcar.config.http import HttpOptions
 from confcar.errors import EndpointRefusedError, ReloadError
 from confcar.log import Redactor
 from confcar.model import Change
@@ -74,7 +75,7 @@ class EndpointReloader:
         try:
             return urlsplit(self.options.url)
         except ValueError:
-            message = "the URL of the http reload cannot be read"
+            message = "the URL of the http request cannot be read"
             raise ReloadError(message) from None  # the cause quotes it, password and all
 
     def _answer(self, url: SplitResult, headers: Mapping[str, str]) -> Response:

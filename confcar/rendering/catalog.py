@@ -21,6 +21,10 @@ class SourceCatalog:
     def __init__(self, sources: Sequence[tuple[str, frozenset[Kind]]]) -> None:
         self._kinds = dict(sources)
 
+    def replace(self, sources: Sequence[tuple[str, frozenset[Kind]]]) -> None:
+        """Resolve by other sources from now on. Any thread."""
+        self._kinds = dict(sources)
+
     def resolve(self, kind: Kind, source: str | None) -> str:
         """Return the name of the source that serves *kind*: *source* where that is given.
 

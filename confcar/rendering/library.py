@@ -50,11 +50,14 @@ class Library(BaseLoader):
         self._config_directory = config_directory
         self._cache = cache
         self._texts: dict[str, TemplateText] = {}
+        self._named: set[str] = set()
+        self._found: set[Path] = set()
         self._trees: dict[str, nodes.Template] = {}
 
     def add(self, name: str, text: TemplateText) -> None:
         """Serve *text* under *name*: a template that the config names, wherever it lies."""
         self._texts[name] = text
+        self._named.add(name)
 
     def text(self, name: str) -> TemplateText:
         """Return a template by the name that an include or the config gives it.
@@ -68,6 +71,28 @@ class Library(BaseLoader):
             self._texts[name] = self._find(name)
         return self._texts[name]
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """Where included templates were found, links on the way not resolved. Any thread."""
+        return frozenset(list(self._found))
+
+    def is_current(self) -> bool:
+        """Return whether every text that was read would be found and read the same now. Any thread; opens the files."""
+        try:
+            return all(self._is_same(text, self._read_again(name, text)) for name, text in list(self._texts.items()))
+        except (TemplateNotFound, TemplateFault, TemplateError):
+            return False
+
+    @staticmethod
+    def _is_same(text: TemplateText, other: TemplateText) -> bool:
+        # Not the path: Kubernetes brings what did not change in a new folder too.
+        return (text.label, text.source) == (other.label, other.source)
+
+    def _read_again(self, name: str, text: TemplateText) -> TemplateText:
+        if name not in self._named:
+            return self._find(name)
+        return text if text.path is None else read_template(text.path, label=text.label)
+
     def _find(self, name: str) -> TemplateText:
         if name.startswith("/") or "\0" in name or ".." in name.split("/"):
             message = "a template is included by its path below its own folder or the config's, without .."
@@ -75,6 +100,7 @@ class Library(BaseLoader):
         for folder in self._folders:
             path = folder / name
             if path.is_file():
+                self._found.add(path)
                 return read_template(self._inside(path), label=label_of(path, self._config_directory))
         raise TemplateNotFound(name)
 
@@ -84,6 +110,11 @@ class Library(BaseLoader):
             return resolved
         message = "the included template is a link that leads out of its folder and the config's"
         raise TemplateFault(message)
+
+    @property
+    def texts(self) -> tuple[TemplateText, ...]:
+        """All that was read so far."""
+        return tuple(self._texts.values())
 
     def tree(self, environment: Environment, name: str) -> nodes.Template:
         """Return the syntax tree of a template; the one it was compiled from where it was."""

@@ -6,6 +6,7 @@ missing. One renderer per bundle, used by one thread. It opens template files wh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.compiling import Compiler
 from confcar.rendering.for_each import ForEach
 from confcar.rendering.functions import Functions
+from confcar.rendering.library import Library
 from confcar.rendering.reader import Reader, ReaderIndex
 from confcar.rendering.unit import Unit
 from confcar.store import View
@@ -65,7 +67,10 @@ class Renderer:
         self._config_directory = config_directory
         self._redactor = redactor
         self._bytecode_cache = bytecode_cache
+        self.catalog = catalog
+        """Which source serves which function: what it is told counts from the next execution on."""
         self._functions = Functions(catalog, environ=environ, redactor=redactor)
+        self._libraries: tuple[Library, ...] = ()
         self._parts: list[Unit | ForEach] = []
         self._index = ReaderIndex()
 
@@ -73,6 +78,30 @@ class Renderer:
     def dependencies(self) -> frozenset[Dependency]:
         """All that has to be followed now; true also after `render` raised. Empty before `compile`."""
         return self._index.dependencies
+
+    @property
+    def texts_digest(self) -> str:
+        """Hexadecimal digest of all templates and of what they include, as they were read last."""
+        texts = {repr((text.label, text.source)) for library in self._libraries for text in library.texts}
+        return hashlib.sha256("\n".join(sorted(texts)).encode(errors="surrogateescape")).hexdigest()
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `compile` has succeeded."""
+        return bool(self._parts)
+
+    def is_current(self) -> bool:
+        """Return whether the files of all templates, and of all that they include, are what was compiled.
+
+        False before `compile`. May be called from any thread; opens the files.
+        """
+        return self.is_compiled and all(library.is_current() for library in self._libraries)
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """The files that the templates come from, those that they include among them. Any thread."""
+        included = (library.files for library in self._libraries)
+        return frozenset(options.source for options in self._templates if options.source).union(*included)
 
     def compile(self) -> None:
         """Read and compile all templates and what they include; the next render executes all of them.
@@ -95,6 +124,7 @@ class Renderer:
         if faults:
             raise TemplateError("\n".join(dict.fromkeys(faults)))
         compiler.close()
+        self._libraries = compiler.libraries
         self._take_over(parts)
 
     def _take_over(self, parts: list[Unit | ForEach]) -> None:

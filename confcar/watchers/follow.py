@@ -19,11 +19,12 @@ from confcar.model import Dependency, Snapshot
 from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.base import LeasingWatcher, Query, Watcher
+from confcar.watchers.reading_round import ReadingRound
 from confcar.watchers.tasks import Task, TaskQueue
+from confcar.watchers.threads import Threads
 
 # A killed client's blocking query holds its slot in Consul until the wait is over, so it is no longer than this.
 WAIT_SECONDS = 50.0
-_POLL_SECONDS = 1.0
 # How long the bundles that wait for a change have the processor to themselves.
 _AFTER_CHANGE_SECONDS = 0.005
 # How much later than announced a loop may move before liveness doubts it.
@@ -54,7 +55,7 @@ class Follower:
         self._blocking = 0
         self._pollers = 0
         self._polling = 0
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads(watcher.name)
         self._is_closed = False
         self._is_down = False
         self._failing: set[Task] = set()
@@ -97,13 +98,24 @@ class Follower:
         """End all fetches under way and begin no other; `join` waits for the threads."""
         with self._changed:
             self._is_closed = True
+            for task in (*self._tasks.values(), *self._queue):
+                task.drop()
             self._changed.notify_all()
         self._watcher.close()
 
     def join(self, until: float) -> None:
         """Wait for the threads, at the longest until the monotonic clock shows *until*."""
-        for thread in self._threads:
-            thread.join(timeout=max(0.0, until - time.monotonic()))
+        self._threads.join(until)
+
+    def read_all(self, round_: ReadingRound) -> None:
+        """Fetch all that is followed once more, now; *round_* hears of the end of each fetch. Does not block."""
+        with self._changed:
+            for task in () if self._is_closed else tuple(self._tasks.values()):
+                reader = task.reading_now(self._clock(), round_)
+                if reader is not task:
+                    self._enqueue(reader)
+            self._queue.tidy()
+            self._changed.notify_all()
 
     def _follow_query(self, query: Query, dependencies: frozenset[Dependency]) -> None:
         task = self._tasks.get(query)
@@ -133,20 +145,13 @@ class Follower:
         self._queue.add(task)
         if self._pollers < min(self._watcher.max_polling, len(self._queue) + self._polling):
             self._pollers += 1
-            self._start(self._poll)
+            self._threads.start(self._poll)
         self._changed.notify_all()
 
     def _start_blocking(self, task: Task) -> None:
         self._blocking += 1
         task.is_blocking = True
-        self._start(lambda: self._block(task))
-
-    def _start(self, body: Callable[[], None]) -> None:
-        name = f"confcar-{self._watcher.name}-{next(self._numbers)}"
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=body, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.start(lambda: self._block(task))
 
     def _block(self, task: Task | None) -> None:
         """Repeat one query that blocks until it is dropped from the plan, then give the slot to one that is polled."""
@@ -213,10 +218,11 @@ class Follower:
     def _step(self, task: Task, wait_seconds: float) -> None:
         """Fetch once, hand over, and note when the same query is due again."""
         with self._changed:
-            dependencies, after = task.dependencies, task.version
+            dependencies, after, rounds = task.dependencies, task.version, task.take_rounds()
             task.is_hurried = False
         try:
-            snapshot = self._watcher.fetch(task.query, dependencies, after=after, wait_seconds=wait_seconds)
+            wait = 0.0 if rounds else wait_seconds
+            snapshot = self._watcher.fetch(task.query, dependencies, after=after, wait_seconds=wait)
             self._answered(task, dependencies, snapshot)
         except SourceError as error:
             self._failed(task, dependencies, error)
@@ -225,6 +231,14 @@ class Follower:
                 _log.exception("unexpected error in a watcher", extra=fields(source=self._watcher.name))
             unexpected = SourceError(f"unexpected {type(error).__name__} in the watcher, see the log")
             self._failed(task, dependencies, unexpected)
+        with self._changed:
+            if task.rounds:  # somebody asked while it was fetched already: that one was not theirs
+                task.due_at = self._clock()
+            if task.is_once:
+                self._failing.discard(task)
+                task.drop()
+        for each in rounds:
+            each.note_end()
 
     def _answered(self, task: Task, dependencies: frozenset[Dependency], snapshot: Snapshot) -> None:
         failures = snapshot.failures
@@ -241,7 +255,7 @@ class Follower:
             if is_same_question:
                 self._failing -= set(task.stand_ins)
                 task.drop_stand_ins()
-            rest = _rest_seconds(task, snapshot) if is_same_question and not task.is_hurried else 0.0
+            rest = task.rest_seconds(snapshot) if is_same_question and not task.is_hurried else 0.0
             task.due_at = self._clock() + rest
         if changed:
             # The bundles that wait for it have the processor first: the board can wait, their primaries do.
@@ -291,9 +305,3 @@ class Follower:
         # One line when trouble begins and one for each refused path, not one for each query of a source that is away.
         if is_first or (is_news and not is_unavailable):
             _log.warning("source failed", extra=fields(source=self._watcher.name, error=text))
-
-
-def _rest_seconds(task: Task, snapshot: Snapshot) -> float:
-    if snapshot.again_in_seconds is not None:
-        return snapshot.again_in_seconds
-    return 0.0 if task.is_blocking else _POLL_SECONDS

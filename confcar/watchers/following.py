@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from confcar.errors import SourceUnavailableError
 from confcar.model import Dependency
 from confcar.status import Status
 from confcar.store import Listener, Store, View
 from confcar.watchers.base import LeasingWatcher, Watcher
 from confcar.watchers.follow import JOIN_SECONDS, Follower
 from confcar.watchers.lease_use import LeaseUse
+from confcar.watchers.reading_round import ReadingRound
 
 
 class Following:
@@ -19,7 +21,8 @@ class Following:
 
     def __init__(self, watchers: Sequence[Watcher], *, store: Store, status: Status) -> None:
         self._store = store
-        self._followers = {watcher.name: Follower(watcher, store=store, status=status) for watcher in watchers}
+        self._status = status
+        self._followers = {watcher.name: self._follower(watcher) for watcher in watchers}
         self._leasing = {watcher.name: watcher for watcher in watchers if isinstance(watcher, LeasingWatcher)}
         self._use = LeaseUse()
         self._lock = threading.Lock()
@@ -29,11 +32,7 @@ class Following:
         if not dependencies:
             self._use.forget(reader)
         with self._lock:
-            shares: dict[str, set[Dependency]] = {name: set() for name in self._followers}
-            for dependency in self._store.subscribe(reader, dependencies, listener):
-                shares[dependency.source].add(dependency)
-            for name, share in shares.items():
-                self._followers[name].follow(frozenset(share))
+            self._share(self._store.subscribe(reader, dependencies, listener))
 
     def take(self, reader: str) -> tuple[frozenset[Dependency], View]:
         """Return what changed for *reader* since its last call, and what is known of all that it wants."""
@@ -53,10 +52,58 @@ class Following:
             for watcher in self._leasing.values():
                 watcher.retain(in_use)
 
+    def replace(self, watchers: Sequence[Watcher], *, removed: frozenset[str]) -> None:
+        """Follow other sources: *watchers* begin, in place of those of the same name, and *removed* end.
+
+        All others go on undisturbed. What was read from a source that is replaced is forgotten, because another place
+        may hold something else. Blocks for a moment while what ends does.
+        """
+        new = {watcher.name: self._follower(watcher) for watcher in watchers}
+        ending = [self._followers[name] for name in self._followers if name in new or name in removed]
+        for follower in ending:
+            follower.stop()
+        with self._lock:
+            kept = {name: follower for name, follower in self._followers.items() if name not in removed}
+            self._followers = kept | new
+            self._leasing = {name: each for name, each in self._leasing.items() if name not in {*removed, *new}}
+            self._leasing |= {each.name: each for each in watchers if isinstance(each, LeasingWatcher)}
+            self._store.forget_source(removed | new.keys())
+            self._share(self._store.wanted)
+        _join(ending)
+
+    def read_all(self, until: float) -> dict[str, Exception]:
+        """Read everything that is followed anew, now, and return the sources that failed to answer all, and why.
+
+        Blocks at the longest until the monotonic clock shows *until*.
+        """
+        with self._lock:
+            rounds = {name: (follower, ReadingRound()) for name, follower in self._followers.items()}
+        for follower, round_ in rounds.values():
+            follower.read_all(round_)
+        late = [name for name, (_, round_) in rounds.items() if not round_.wait(until)]
+        failed: dict[str, Exception] = {each.source: error for each, error in self._store.failures.items()}
+        return failed | {name: SourceUnavailableError(f"source {name} has not answered in time") for name in late}
+
     def close(self) -> None:
         """End all following; blocks for a moment."""
         for follower in self._followers.values():
             follower.stop()
-        until = time.monotonic() + JOIN_SECONDS
-        for follower in self._followers.values():
-            follower.join(until)
+        _join(self._followers.values())
+
+    def _follower(self, watcher: Watcher) -> Follower:
+        return Follower(watcher, store=self._store, status=self._status)
+
+    def _share(self, wanted: Iterable[Dependency]) -> None:
+        shares: Mapping[str, set[Dependency]] = {name: set() for name in self._followers}
+        for dependency in wanted:
+            # A reader that was not told yet may still want something of a source that is gone.
+            if dependency.source in shares:
+                shares[dependency.source].add(dependency)
+        for name, share in shares.items():
+            self._followers[name].follow(frozenset(share))
+
+
+def _join(followers: Iterable[Follower]) -> None:
+    until = time.monotonic() + JOIN_SECONDS
+    for follower in followers:
+        follower.join(until)

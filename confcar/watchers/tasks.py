@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from confcar.backoff import Backoff
-from confcar.model import Dependency, Version
+from confcar.model import Dependency, Snapshot, Version
 from confcar.watchers.base import Query
+from confcar.watchers.reading_round import ReadingRound
 
+_POLL_SECONDS = 1.0
 _UNAVAILABLE_BACKOFF = (0.25, 10.0)
 _REFUSED_BACKOFF = (1.0, 60.0)
 
@@ -27,6 +29,7 @@ class Task:
         dependencies: What it has to answer now; a fetch under way may have begun with others.
         name: For liveness.
         is_stand_in: Whether it reads, beside a fetch that blocks, what was added to the query meanwhile.
+        is_once: Whether it is not repeated: somebody asked for this one reading.
         is_blocking: Whether it has a thread and a slot of its own.
         is_dropped: Whether nobody wants its answer any more.
         version: What to pass to the next fetch; None to read everything.
@@ -36,12 +39,14 @@ class Task:
         was_woken: Whether that has happened since its own last success: it does not happen twice.
         is_hurried: Whether its answer is to be read again at once although a fetch is under way.
         stand_ins: Those that stand in for it.
+        rounds: Those who wait for the end of its next fetch.
     """
 
     query: Query
     dependencies: frozenset[Dependency]
     name: str
     is_stand_in: bool = False
+    is_once: bool = False
     is_blocking: bool = False
     is_dropped: bool = False
     version: Version | None = None
@@ -51,6 +56,7 @@ class Task:
     was_woken: bool = False
     is_hurried: bool = False
     stand_ins: list[Task] = field(default_factory=list)
+    rounds: list[ReadingRound] = field(default_factory=list)
     unavailable: Backoff = field(default_factory=lambda: Backoff(*_UNAVAILABLE_BACKOFF))
     refused: Backoff = field(default_factory=lambda: Backoff(*_REFUSED_BACKOFF))
 
@@ -63,12 +69,36 @@ class Task:
         """Note that nobody wants its answer any more, nor those of what stands in for it."""
         self.is_dropped = True
         self.drop_stand_ins()
+        for each in self.take_rounds():
+            each.note_end()
 
     def drop_stand_ins(self) -> None:
         """Note that it answers everything itself now."""
         for each in self.stand_ins:
-            each.is_dropped = True
+            each.drop()
         self.stand_ins.clear()
+
+    def reading_now(self, now: float, round_: ReadingRound) -> Task:
+        """Return the task that reads it next and lets *round_* know: itself, or one beside a fetch that blocks."""
+        reader = self
+        if self.is_blocking:
+            reader = Task(self.query, self.dependencies, self.name, is_stand_in=True, is_once=True)
+            self.stand_ins = [*(each for each in self.stand_ins if not each.is_dropped), reader]
+        reader.due_at = now
+        reader.rounds.append(round_)
+        round_.add()
+        return reader
+
+    def take_rounds(self) -> list[ReadingRound]:
+        """Return those who wait for the fetch that begins now, and forget them."""
+        taken, self.rounds = self.rounds, []
+        return taken
+
+    def rest_seconds(self, snapshot: Snapshot) -> float:
+        """Return how long to wait after an answer before the next fetch."""
+        if snapshot.again_in_seconds is not None:
+            return snapshot.again_in_seconds
+        return 0.0 if self.is_blocking else _POLL_SECONDS
 
     def note_success(self) -> None:
         """Start over with every delay."""

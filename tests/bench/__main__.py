@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.footprint import measure_memory, measure_start
+from tests.bench.footprint import measure_drift_look, measure_memory, measure_start
+from tests.bench.isolation import measure_isolation
 from tests.bench.latency import measure_secret, measure_signal
 from tests.servers.consul import ConsulServer
 from tests.servers.obtain import find_program
@@ -17,6 +18,8 @@ from tests.servers.openbao import OpenBaoServer
 SIGNAL_BUDGET_MS = 10.0
 SECRET_BUDGET_MS = 2000.0
 MEMORY_BUDGET_MIB = 56.0
+ISOLATION_BUDGET = 1.5
+DRIFT_BUDGET_MS = 250.0
 START_BUDGET_MS = 350.0
 
 
@@ -33,7 +36,10 @@ def main() -> int:
     kept = []
     with tempfile.TemporaryDirectory(prefix="confcar-bench-") as name:
         folder = Path(name)
-        places = {part: folder / part for part in ("start", "signal", "secret", "memory", "consul", "openbao")}
+        places = {
+            part: folder / part
+            for part in ("start", "signal", "secret", "memory", "isolation", "drift", "consul", "openbao")
+        }
         for place in places.values():
             place.mkdir()
         median, least = measure_start(places["start"], runs=15)
@@ -42,12 +48,26 @@ def main() -> int:
         kept.append(
             _row("cold `once`, one file, file source", figure, budget=budget, is_kept=median <= START_BUDGET_MS)
         )
+        kept += _measure_bundles(places)
         with (
             ConsulServer(places["consul"], find_program("consul").path) as consul,
             OpenBaoServer(places["openbao"], find_program("bao").path) as openbao,
         ):
             kept += _measure_servers(places, consul, openbao)
     return 0 if all(kept) else 1
+
+
+def _measure_bundles(places: dict[str, Path]) -> list[bool]:
+    alone, beside = measure_isolation(places["isolation"], writes=60, rounds=2)
+    ratio = beside.median / alone.median
+    figure = f"{beside}; alone {alone.median:.2f} ms, ratio of medians {ratio:.2f}"
+    name = "file change to SIGHUP handled, eight bundles beside two in trouble"
+    is_isolated = _row(name, figure, budget=f"{ISOLATION_BUDGET} x alone", is_kept=ratio <= ISOLATION_BUDGET)
+    milliseconds = measure_drift_look(places["drift"], files=1000, size=10_000)
+    budget = f"{DRIFT_BUDGET_MS:.0f} ms"
+    name = "one look for drift, 1,000 files of 10 kB"
+    is_kept = milliseconds <= DRIFT_BUDGET_MS
+    return [is_isolated, _row(name, f"median {milliseconds:.0f} ms of 15", budget=budget, is_kept=is_kept)]
 
 
 def _measure_servers(places: dict[str, Path], consul: ConsulServer, openbao: OpenBaoServer) -> list[bool]:

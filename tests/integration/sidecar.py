@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -79,6 +80,16 @@ class Sidecar:
                 return error.code, error.read().decode()
         except OSError as error:
             return 0, str(error)
+
+    def post(self, path: str) -> tuple[int, str]:
+        """Have the sidecar do something, and return status and body of its answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=70.0)
+        try:
+            connection.request("POST", path, headers={"Confcar": "1"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
 
     def is_ready(self) -> bool:
         """Return whether /readyz says so; fails where the process has ended."""

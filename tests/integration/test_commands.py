@@ -301,13 +301,16 @@ def test_run_ends_with_0_when_told(place: Place, number: int) -> None:
         assert sidecar.stop(number) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
-def test_run_survives_signals_that_ask_for_other_things(place: Place, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGHUP, "config reloaded"), (signal.SIGUSR1, "synced"), (signal.SIGUSR2, "signal ignored")],
+)
+def test_run_does_what_a_signal_asks_for_and_says_so(place: Place, number: int, said: str) -> None:
     with Sidecar(place.config) as sidecar:
         os.kill(sidecar.pid, number)
-        wait_until(lambda: "signal ignored" in sidecar.log())
+        wait_until(lambda: said in sidecar.log())
         assert sidecar.is_ready()
-        assert sidecar.log().count("signal ignored") == 1
+        assert sidecar.log().count(said) == 1
 
 
 def test_an_admin_address_in_use_is_2_before_anything_is_published(place: Place) -> None:

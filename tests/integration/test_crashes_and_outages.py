@@ -8,6 +8,7 @@ import pytest
 
 from tests.scenarios.kills import kill_repeatedly
 from tests.scenarios.outage import cut_off
+from tests.scenarios.publishes import publish_beside_readers
 from tests.servers.consul import ConsulServer
 from tests.servers.openbao import OpenBaoServer
 
@@ -21,6 +22,13 @@ def test_kills_at_random_moments_never_show_a_mixed_pair_or_a_torn_file_and_lose
     assert report.reads > 100
     assert (report.mixed, report.torn, report.gone) == (0, 0, 0)
     assert (report.missed, report.unexplained) == (0, 0)
+
+
+@pytest.mark.timeout(180)
+def test_readers_beside_many_publishes_never_see_a_mixed_set_or_a_torn_file(tmp_path: Path) -> None:
+    report = publish_beside_readers(tmp_path, publishes=1000)
+    assert report.reads > 1000
+    assert (report.mixed, report.torn, report.gone) == (0, 0, 0)
 
 
 @pytest.mark.timeout(180)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.integration.sidecar import Sidecar
 from tests.primaries.start import HttpPrimary, Request
-from tests.scenarios import pair_reader
+from tests.scenarios import set_reader
 from tests.waiting import pause, wait_until
 
 _READERS = 2
@@ -105,7 +105,7 @@ def kill_repeatedly(folder: Path, *, kills: int, seed: int) -> KillReport:
         with _Writer(folder / "data.yaml"):
             sidecar = Sidecar(config).start()
             readers = [
-                subprocess.Popen([sys.executable, pair_reader.__file__, out, stop], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen([sys.executable, set_reader.__file__, out, stop], stdout=subprocess.PIPE, text=True)
                 for _ in range(_READERS)
             ]
             try:

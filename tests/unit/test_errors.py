@@ -23,6 +23,7 @@ TREE = {
     "ReloadError": (7, True),
     "PrimaryNotFoundError": (7, True),
     "EndpointRefusedError": (7, True),
+    "VerifyFailedError": (7, True),
 }
 
 

@@ -26,7 +26,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(address: str, path: str, *, method: str = "GET") -> Answer:
+def ask(
+    address: str, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: bytes | None = None
+) -> Answer:
     """Return the answer of the listener at *address*."""
     connection: http.client.HTTPConnection
     if address.startswith("unix:"):
@@ -35,7 +37,7 @@ def ask(address: str, path: str, *, method: str = "GET") -> Answer:
         host, _, port = address.rpartition(":")
         connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=5.0)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body=body, headers=headers or {})
         answer = connection.getresponse()
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, headers, answer.read().decode())

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from confcar.admin.documents import readiness, rfc3339, status_document
+from confcar.admin.documents import readiness, status_document
+from confcar.admin.times import rfc3339
 from confcar.model import Missing
 from confcar.status import CheckStatus, Status
 
@@ -28,6 +29,7 @@ def test_before_anything_happened_every_key_is_there_and_null_where_there_is_non
     assert document(status) == {
         "version": "1.2.3",
         "ready": False,
+        "config": {"path": "", "loaded_at": None, "error": None},
         "sources": {
             "vault": {
                 "type": "vault",

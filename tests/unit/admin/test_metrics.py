@@ -26,8 +26,14 @@ CONTRACT = {
     "confcar_publish_timestamp_seconds": {"bundle"},
     "confcar_reload_total": {"bundle", "kind", "result"},
     "confcar_reload_pending": {"bundle"},
+    "confcar_rollback_total": {"bundle"},
+    "confcar_drift_repaired_total": {"bundle"},
     "confcar_change_to_reload_seconds": {"bundle"},
     "confcar_last_reload_successful": {"bundle"},
+}
+OURS: dict[str, set[str]] = {
+    "confcar_config_loaded_timestamp_seconds": set(),
+    "confcar_config_last_reload_successful": set(),
 }
 
 
@@ -43,6 +49,8 @@ def status() -> Status:
     status.count("render_total", "web", "rendered")
     status.count("check_total", "web", "accepted")
     status.count("reload_total", "web", "signal", "success")
+    status.count("rollback_total", "web")
+    status.count("drift_repaired_total", "web")
     status.set_gauge("vault_token_ttl_seconds", "vault", value=60.0)
     status.set_gauge("render_duration_seconds", "web", value=0.25)
     status.observe("change_to_reload_seconds", "web", seconds=0.007)
@@ -71,7 +79,7 @@ def value(status: Status, name: str, **labels: str) -> float:
 
 
 def test_the_names_are_the_contracts(status: Status) -> None:
-    assert set(families(status)) == set(CONTRACT)
+    assert set(families(status)) == {*CONTRACT, *OURS}
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))

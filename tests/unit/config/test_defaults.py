@@ -27,7 +27,10 @@ def test_bundle_defaults(bench: Workbench) -> None:
         "check": None,
         "wait": {"quiet_seconds": 0.2, "max_seconds": 5.0},
         "splay_seconds": 0.0,
+        "drift_seconds": 30.0,
         "reload": [],
+        "verify": None,
+        "on_failure": None,
     }
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from confcar.config.bundles import HttpOptions, TemplateOptions
+from confcar.config.bundles import TemplateOptions
+from confcar.config.http import HttpOptions
 from confcar.config.types import parse_duration, parse_signal
 from tests.unit.config.workbench import BUNDLE, Workbench
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -45,12 +46,48 @@ def test_without_a_stop_the_time_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
-def test_other_signals_are_survived_with_one_line_each(number: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_signal_that_means_nothing_here_is_survived_with_one_line(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with Signals() as signals:
         tell(number)
         assert signals.wait_for_stop(0.05) is False
     assert [record.getMessage() for record in caplog.records] == ["signal ignored"]
     assert caplog.records[0].confcar_fields["signal"] == signal.Signals(number).name  # type: ignore[attr-defined]
+
+
+def test_what_a_signal_asks_for_is_done_by_the_thread_that_waits() -> None:
+    done: list[threading.Thread] = []
+    with Signals() as signals:
+        signals.on(signal.SIGHUP, lambda: done.append(threading.current_thread()))
+        tell(signal.SIGHUP)
+        assert done == []
+        assert signals.wait_for_stop(0.05) is False
+    assert done == [threading.main_thread()]
+
+
+def test_what_other_threads_ask_for_is_done_in_its_order() -> None:
+    done: list[int] = []
+    with Signals() as signals:
+
+        def ask() -> None:
+            for number in range(3):
+                signals.call(functools.partial(done.append, number))
+
+        caller = threading.Thread(target=ask)
+        caller.start()
+        caller.join()
+        signals.wait_for_stop(0.05)
+    assert done == [0, 1, 2]
+
+
+def test_after_a_stop_nothing_more_is_done() -> None:
+    done: list[str] = []
+    with Signals() as signals:
+        tell(signal.SIGTERM)
+        signals.call(lambda: done.append("late"))
+        assert signals.wait_for_stop() is True
+    assert done == []
 
 
 def test_what_was_before_is_put_back() -> None:

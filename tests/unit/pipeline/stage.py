@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confcar.config.bundles import CheckOptions, TemplateOptions
+from confcar.errors import EndpointRefusedError
 from confcar.log import Redactor
 from confcar.model import Change, RenderedFile
-from confcar.pipeline.bundle import BundleParts, BundlePipeline
+from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
+from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
@@ -33,13 +36,36 @@ class Primary:
     kinds: tuple[str, ...] = ("signal",)
 
     def deliver(self, change: Change, step: int, on_step: Callable[[int], None]) -> None:
-        del step
         if self.failures:
             raise self.failures.pop(0)
+        if step >= len(self.kinds):
+            return
         self.heard.append(change)
         if self.hold is not None:
             self.hold.wait(10.0)
         on_step(1)
+
+
+@dataclass
+class Health:
+    """A probe: the primary is unwell while a file holds one of these texts."""
+
+    path: Path
+    unwell: set[str] = field(default_factory=set)
+    asked: int = 0
+    within_seconds: float = 0.3
+    stable_for_seconds: float = 0.0
+    rolls_back: bool = True
+
+    def attempt(self, change: Change, *, timeout_seconds: float) -> None:
+        del change, timeout_seconds
+        self.asked += 1
+        if self.path.read_text() in self.unwell:
+            message = "the primary is unwell"
+            raise EndpointRefusedError(message)
+
+    def verification(self) -> Verification:
+        return Verification(self, within_seconds=self.within_seconds, stable_for_seconds=self.stable_for_seconds)
 
 
 class Stage:
@@ -48,6 +74,11 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.watcher = ScriptedWatcher()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin as a new process on the same folder; what ran before was closed."""
+        self.watcher.reopen()
         self.status = Status()
         self.status.add_source(self.watcher.name, "scripted")
         self.following = Following([self.watcher], store=Store(), status=self.status)
@@ -64,6 +95,10 @@ class Stage:
         quiet: float = 0.02,
         templates: list[TemplateOptions] | None = None,
         publisher: Publisher | None = None,
+        health: Health | None = None,
+        drift: float = 0.0,
+        splay: float = 0.0,
+        settings: str = "",
     ) -> BundlePipeline:
         """Return a bundle whose files are named 0, 1, ... after their templates; `command` is a shell's."""
         inline = [TemplateOptions(content=text, destination=str(number)) for number, text in enumerate(contents)]
@@ -76,7 +111,10 @@ class Stage:
         )
         publisher = publisher or Publisher(name, self.folder / name, mode="swap", keep=2)
         options = CheckOptions(command=["sh", "-c", command]) if command else None
-        owed = None if primary is None else OwedReload(primary, publisher, self.status)
+        verification = None if health is None else health.verification()
+        owed = None
+        if primary is not None:
+            owed = OwedReload(primary, publisher, self.status, splay_seconds=splay, verification=verification)
         self.status.add_bundle(name, str(self.folder / name))
         parts = BundleParts(
             directory=self.folder / name,
@@ -85,8 +123,15 @@ class Stage:
             publisher=publisher,
             following=self.following,
             owed=owed,
+            rolls_back=health is not None and health.rolls_back,
+            drift_seconds=drift,
+            settings=settings,
         )
         return BundlePipeline(name, parts, self.status, quiet_seconds=quiet, max_seconds=1.0)
+
+    def health(self, *unwell: str, name: str = "web") -> Health:
+        """Return a probe that fails on these texts in the file 0 of a bundle."""
+        return Health(self.folder / name / "0", set(unwell))
 
     def start(
         self, pipeline: BundlePipeline, *, until_published: bool = False, deadline: float | None = None

@@ -125,3 +125,16 @@ def test_no_note_of_many_threads_is_lost() -> None:
     inbox.stop()
     reader.join()
     assert seen[0] == 2000, "what was written before the last note was read after it"
+
+
+def test_a_pause_lasts_whatever_is_noted_meanwhile(inbox: Inbox, clock: FakeClock) -> None:
+    clock.after(1.0, inbox.note)
+    clock.after(2.0, inbox.call)
+    assert inbox.pause(3.0)
+    assert (clock.now, inbox.has_news) == (103.0, True)
+
+
+def test_a_stop_ends_a_pause_and_says_so(inbox: Inbox, clock: FakeClock) -> None:
+    clock.after(1.0, inbox.stop)
+    assert not inbox.pause(3.0)
+    assert clock.now == 101.0

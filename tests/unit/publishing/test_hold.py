@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from confcar.errors import LockedError
-from confcar.publishing.layout import PublishMode
+from confcar.publishing.disk import Disk
+from confcar.publishing.hold import DirectoryHold
+from confcar.publishing.layout import Layout, PublishMode
 from confcar.publishing.publisher import Publisher
 from tests.unit.publishing.samples import MODES, files, opened, publish
 
@@ -75,3 +77,27 @@ def test_holder_whose_directory_was_replaced_does_not_write_beside_the_new_one(t
     with pytest.raises(LockedError):
         first.stage(files(a="3"))
     assert (tmp_path / "web" / "a").read_text() == "2"
+
+
+def test_a_hold_is_taken_over_without_a_moment_in_which_another_could_have_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "web", "swap")
+    first, second, other = (DirectoryHold(layout, Disk()) for _ in range(3))
+    first.take()
+    second.take_over(first)
+    first.release()
+    with pytest.raises(LockedError):
+        other.take()
+    second.take()
+    second.release()
+    other.take()
+    other.release()
+
+
+def test_a_hold_that_nobody_has_can_be_taken_over_and_taken_then(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "web", "swap")
+    first, second = DirectoryHold(layout, Disk()), DirectoryHold(layout, Disk())
+    second.take_over(first)
+    second.take()
+    with pytest.raises(LockedError):
+        first.take()
+    second.release()

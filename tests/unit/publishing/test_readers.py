@@ -12,8 +12,8 @@ import pytest
 from confcar.publishing.layout import PublishMode
 from tests.unit.publishing.samples import MODES, file, opened, publish
 
-# `make soak` runs the full number; see tests/scenarios.
-PUBLISHES = int(os.environ.get("SOAK_PUBLISHES", "300"))
+# Many more of them, and reader processes: tests/scenarios/publishes.py.
+PUBLISHES = 300
 LONG = 2000
 
 

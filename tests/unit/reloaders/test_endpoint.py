@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from confcar import __version__
-from confcar.config.bundles import HttpOptions
+from confcar.config.http import HttpOptions
 from confcar.errors import EndpointRefusedError, ReloadError
 from confcar.log import MASK, Redactor
 from confcar.model import Change

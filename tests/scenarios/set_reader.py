@@ -1,7 +1,7 @@
-"""Reads two files that must agree, again and again: `python pair_reader.py DIRECTORY STOP_FILE`; prints counts as JSON.
+"""Reads all files of a bundle, which must agree, again and again, and prints counts as JSON.
 
-`mixed` counts pairs read through one opening of `..data` that were of two generations, `torn` single files, read by
-their visible names, that were not whole.
+`python set_reader.py DIRECTORY STOP_FILE`. `mixed` counts sets read through one opening of `..data` that were of two
+generations, `torn` single files, read by their visible names too, that were not whole.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import os
 import sys
 from pathlib import Path
 
-NAMES = ("a", "b")
-
 
 def is_torn(text: str) -> bool:
     """Return whether a file is not whole: every line is the same number, and the last one says so."""
@@ -20,15 +18,15 @@ def is_torn(text: str) -> bool:
     return not lines or lines[-1] != f"end {lines[0]}" or len(set(lines[:-1])) != 1
 
 
-def read_pair(directory: Path) -> tuple[str, ...]:
-    """Return both files' texts, read through one opening of `..data`."""
+def read_set(directory: Path) -> dict[str, str]:
+    """Return the texts of all files by name, read through one opening of `..data`."""
     folder = os.open(directory / "..data", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        texts = []
-        for name in NAMES:
+        texts = {}
+        for name in os.listdir(folder):  # noqa: PTH208 - a descriptor, not a path
             with open(os.open(name, os.O_RDONLY, dir_fd=folder), encoding="utf-8") as file:  # noqa: PTH123 - by descriptor
-                texts.append(file.read())
-        return tuple(texts)
+                texts[name] = file.read()
+        return texts
     finally:
         os.close(folder)
 
@@ -38,14 +36,14 @@ def main(directory: Path, stop: Path) -> None:
     counts = {"reads": 0, "mixed": 0, "torn": 0, "gone": 0}
     while not stop.exists():
         try:
-            pair = read_pair(directory)
-            visible = [(directory / name).read_text() for name in NAMES]
+            texts = read_set(directory)
+            visible = [(directory / name).read_text() for name in texts]
         except FileNotFoundError:
             counts["gone"] += 1
             continue
         counts["reads"] += 1
-        counts["mixed"] += len(set(pair)) > 1
-        counts["torn"] += any(map(is_torn, (*pair, *visible)))
+        counts["mixed"] += len(set(texts.values())) > 1
+        counts["torn"] += any(map(is_torn, (*texts.values(), *visible)))
     print(json.dumps(counts))
 
 
