@@ -22,10 +22,10 @@ start() { # a file for the output, and a command that runs until the end
 once() { # fills the directory; its log is shown where it fails
     $CONFCAR once 2>once.log || { cat once.log; exit 1; }
 }
-sidecar() { # starts `confcar run` and returns once every bundle is published
+sidecar() { # starts `confcar run` and returns once it has read all data: what changes from then on is a change
     start confcar.log $CONFCAR run
     sidecar=$!
-    wait_for $CONFCAR healthcheck --ready
+    wait_for $CONFCAR sync
 }
 has_reloaded() { [ "$(grep -c "reloaded bundle" confcar.log)" -ge "$1" ]; }
 end_of_sidecar() { # after so many reloads stops it, shows them, and fails where it did not end well

@@ -18,10 +18,10 @@ issue() { # a certificate with this serial number, in the shape in which Vault's
     } >certificates.new
     mv certificates.new certificates.yaml
 }
-serial() { # of the certificate that nginx serves now
-    openssl s_client -connect "localhost:$NGINX_PORT" </dev/null 2>s_client.log | openssl x509 -noout -serial
+serves() { # whether nginx answers with the certificate of this serial number
+    openssl s_client -connect "localhost:$NGINX_PORT" </dev/null 2>s_client.log | openssl x509 -noout -serial \
+        | grep -qx "serial=$1"
 }
-serves() { serial | grep -qx "serial=$1"; }
 ask() { # nginx again and again, each time on a new connection; one line for each answer, or failure
     until [ -e enough ]; do
         curl --silent --insecure --resolve "localhost:$NGINX_PORT:127.0.0.1" "$site" || echo refused
@@ -35,12 +35,12 @@ start nginx.log "$NGINX" -p . -e stderr -c shared/nginx.conf
 wait_for serves 01
 sidecar
 start answers.log ask
-echo "nginx serves $(serial)"
+echo "nginx serves certificate 01"
 echo "== three new certificates, one after the other, while requests go on"
 for number in 02 03 04; do
     issue "0x$number"
     wait_for serves "$number"
-    echo "nginx serves $(serial)"
+    echo "nginx serves certificate $number"
 done
 touch enough
 end_of_sidecar 3
