@@ -73,11 +73,13 @@ class Snapshot:
 
     Attributes:
         version: Pass it to the next fetch. Equal to the one passed in where nothing changed within the wait.
-        readings: What the source holds now, for each dependency asked. Empty where nothing changed.
+        readings: What the source holds now, for each dependency asked; those that have not changed since the version
+            passed in may be left out. Empty where nothing changed.
         again_in_seconds: When to ask again; None where the next fetch may follow at once because it blocks.
         failures: Dependencies that could not be answered although the source was reached, each with its error.
         has_asked: Whether the source was asked for it; False where the watcher knew the answer, which says nothing
             about whether the source is there.
+        plans_again: Whether something was learned that makes another plan better.
     """
 
     version: Version
@@ -85,6 +87,7 @@ class Snapshot:
     again_in_seconds: float | None = None
     failures: Mapping[Dependency, Exception] = field(default_factory=dict)
     has_asked: bool = True
+    plans_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

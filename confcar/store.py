@@ -44,6 +44,9 @@ class _Reader:
     listener: Listener
     wanted: frozenset[Dependency] = frozenset()
     changed: set[Dependency] = field(default_factory=set)
+    view: dict[Dependency, Answer] = field(default_factory=dict)
+    outdated: set[Dependency] = field(default_factory=set)
+    """Where the view is not what is known now: one change costs what changed, not all that is read."""
 
 
 class Store:
@@ -66,6 +69,7 @@ class Store:
             added, dropped = dependencies - reader.wanted, reader.wanted - dependencies
             reader.wanted, reader.listener = dependencies, listener
             reader.changed -= dropped
+            reader.outdated |= added | dropped
             for dependency in dropped:
                 self._readers_of[dependency].discard(name)
                 if not self._readers_of[dependency]:
@@ -90,7 +94,7 @@ class Store:
                     continue
                 if not _is_same_reading(self._answers.get(dependency, UNANSWERED).reading, reading):
                     changed.add(dependency)
-                self._answers[dependency] = Answer(reading)
+                self._note(dependency, Answer(reading))
             self._tell(changed)
             return frozenset(changed)
 
@@ -108,7 +112,7 @@ class Store:
                 before = self._answers.get(dependency, UNANSWERED)
                 if before.reading is None and str(before.error) != str(error):
                     changed.add(dependency)
-                self._answers[dependency] = Answer(before.reading, error)
+                self._note(dependency, Answer(before.reading, error))
             self._tell(changed)
 
     @property
@@ -124,21 +128,40 @@ class Store:
             return {each: answer.error for each, answer in self._answers.items() if answer.error is not None}
 
     def forget_source(self, names: Collection[str]) -> None:
-        """Forget all answers of these sources: another place is read under their names from now on, or none."""
+        """Forget all answers of these sources: another place is read under their names from now on, or none.
+
+        It counts as a change for their readers, who are woken by the first new answer.
+        """
         with self._lock:
-            self._answers = {each: answer for each, answer in self._answers.items() if each.source not in names}
+            for dependency in [each for each in self._answers if each.source in names]:
+                del self._answers[dependency]
+                for name in self._readers_of[dependency]:
+                    self._readers[name].changed.add(dependency)
+                    self._readers[name].outdated.add(dependency)
 
     def take(self, name: str) -> tuple[frozenset[Dependency], View]:
         """Return what changed for the reader since its last call, and what is known of all that it wants.
 
-        A dependency that was never answered is UNANSWERED in the view.
+        A dependency that was never answered is UNANSWERED in the view, which stays as it is until the next call for the
+        same reader.
         """
         with self._lock:
             reader = self._readers.get(name)
             if reader is None:
                 return frozenset(), {}
             changed, reader.changed = frozenset(reader.changed), set()
-            return changed, {dependency: self._answers.get(dependency, UNANSWERED) for dependency in reader.wanted}
+            for dependency in reader.outdated:
+                if dependency in reader.wanted:
+                    reader.view[dependency] = self._answers.get(dependency, UNANSWERED)
+                else:
+                    reader.view.pop(dependency, None)
+            reader.outdated.clear()
+            return changed, reader.view
+
+    def _note(self, dependency: Dependency, answer: Answer) -> None:
+        self._answers[dependency] = answer
+        for name in self._readers_of[dependency]:
+            self._readers[name].outdated.add(dependency)
 
     def _tell(self, changed: Iterable[Dependency]) -> None:
         woken = set()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
+
+
+class AnswerTooLargeError(HTTPError):
+    """The body is longer than was asked for; the rest was not read."""
 
 
 def seconds_until(deadline: float) -> float:
@@ -86,12 +90,20 @@ class Connection(HTTPConnection):
         return str(self.unix_socket) if self.unix_socket else f"{self.host}:{self.port}"
 
     def exchange(
-        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None, deadline: float
-    ) -> HTTPResponse:
-        """Make one request and return the answer with its body read.
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: float,
+        most_bytes: int | None = None,
+    ) -> tuple[HTTPResponse, bytes]:
+        """Make one request and return the answer and its whole body.
 
         Raises:
             TimeoutError: It did not end before *deadline*, a moment of the monotonic clock.
+            AnswerTooLargeError: The body is longer than *most_bytes*.
             OSError, http.client.HTTPException, urllib3.exceptions.HTTPError: It failed; close the connection.
             ValueError: The target or a header cannot be sent. The text may hold the header's value.
         """
@@ -102,8 +114,15 @@ class Connection(HTTPConnection):
         assert isinstance(sock, (_TimedSocket, TimedTlsSocket))
         sock.deadline = deadline
         self.timeout = seconds_until(deadline)
-        self.request(method, target, body=body, headers=headers)
-        return self.getresponse()
+        self.request(method, target, body=body, headers=headers, preload_content=most_bytes is None)
+        response = self.getresponse()
+        if most_bytes is None:
+            return response, response.data
+        data = response.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            response.close()  # it holds the socket open as well
+            raise AnswerTooLargeError(f"{self}: the answer is longer than {most_bytes} bytes")
+        return response, data
 
     def interrupt(self) -> None:
         """Make whatever this connection waits for fail at once, and all that it is asked later. Any thread."""

@@ -1,10 +1,7 @@
-"""Consul's KV store and catalogue: py-consul on our transport, with the blocking query's rules and confcar's errors.
+"""Consul's KV store and catalogue: what can be read, with the blocking query's rules and confcar's errors.
 
-py-consul knows the API; it is given our transport through its hook `http_connect`, because its own cannot be
-interrupted, follows redirects with the token and drops the headers that tell how good an answer is. The transport also
-says how consistent an answer has to be and how long it may take, which not all of py-consul's methods can be told. The
-token goes in a header only; this module reads it anew for each request and shows it to nobody. Importing it costs about
-0.1 s (py-consul brings requests), so only what serves a Consul source may.
+How a request is made is `consul_http`'s. Importing it costs about 0.1 s (py-consul brings requests), so only what
+serves a Consul source may.
 """
 
 from __future__ import annotations
@@ -12,31 +9,58 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Any
 
-import consul.base
-from consul.exceptions import ConsulException
-from urllib3.exceptions import HTTPError
-
-from confcar.clients.consul_answer import Answer, Reply, items_reader, kv_answer
+from confcar.clients.consul_answer import (
+    Answer,
+    Held,
+    Names,
+    Reply,
+    folder_answer,
+    items_reader,
+    keys_answer,
+    kv_answer,
+    names_of,
+)
 from confcar.clients.consul_catalog import Subject
-from confcar.clients.consul_errors import Request, hidden, not_consul, refusal, unreachable, without_leader
+from confcar.clients.consul_errors import hidden, not_consul, without_leader
+from confcar.clients.consul_folder import read_folder
+from confcar.clients.consul_http import MILLISECONDS, Http, Library, TooMuchError, at_most
+from confcar.clients.consul_transaction import read_keys
 from confcar.clients.transport import Transport
 from confcar.config.sources import ConsulOptions
-from confcar.errors import ConfigError, SourceDeniedError
+from confcar.errors import ConfigError
+
+__all__ = ["ConsulClient", "Terms", "TooMuchError"]
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8500"
-REQUEST_TIMEOUT_SECONDS = 15.0
-"""How long a read that does not block may take."""
-
-_Result = TypeVar("_Result")
-_FOUND, _NOT_FOUND = 200, 404
-_MILLISECONDS = "ms"
-_WITHOUT_INDEX = {"/v1/catalog/datacenters"}
-_NO_HEADERS: Mapping[str, str] = {}
 # Spreads the queries of a fleet that started together.
 _WAIT_JITTER = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a read is to be answered.
+
+    Attributes:
+        after: Index to block on; 0 returns at once.
+        wait_seconds: How long to block at most while the index is still *after*; 0 returns at once.
+        exact: Whether the leader has to make sure that it still is one, whatever the options' `consistency`.
+        before: What a prefix held at the answer before: the less differs, the less there is to decode.
+    """
+
+    after: int = 0
+    wait_seconds: float = 0.0
+    exact: bool = False
+    before: Held | None = None
+
+    @property
+    def blocking(self) -> Mapping[str, str]:
+        """Consul's parameters for it, the wait a little shorter at random."""
+        if self.after <= 0 or self.wait_seconds <= 0:
+            return {}
+        wait = self.wait_seconds * (1 - _WAIT_JITTER * random.random())  # noqa: S311 - spreads load, hides nothing
+        return {"index": str(self.after), "wait": f"{max(1, round(wait * 1000))}{MILLISECONDS}"}
 
 
 _Ask = Callable[[Any, Mapping[str, str]], Reply]
@@ -76,7 +100,7 @@ class ConsulClient:
             raise ConfigError(f"sources.{name}.address: {error}") from None
         self._options = options
         self._library, self._exact = (
-            _Library(_Http(self._transport, options, consistency, on_request=on_request), options.datacenter)
+            Library(Http(self._transport, options, consistency, on_request=on_request), options.datacenter)
             for consistency in (options.consistency, "consistent")
         )
 
@@ -97,20 +121,39 @@ class ConsulClient:
             SourceDeniedError: The token may not, is unknown, or cannot be read.
             SourceDataError: The request is refused for another reason, or redirected.
         """
-        return self._read(_kv(key, datacenter), kv_answer, _Terms(after, wait_seconds, exact))
+        return self._read(_kv(key, datacenter), kv_answer, Terms(after, wait_seconds, exact))
 
-    def read_folder(
-        self,
-        path: str,
-        *,
-        after: int = 0,
-        wait_seconds: float = 0.0,
-        datacenter: str | None = None,
-        exact: bool = False,
+    def read_prefix(
+        self, prefix: str, terms: Terms, *, datacenter: str | None = None, most_bytes: int | None = None
     ) -> Answer:
-        """Return all keys below a folder, at any depth; as `read_key` otherwise. The empty path is the whole store."""
-        prefix = f"{path}/" if path else ""
-        return self._read(_kv(prefix, datacenter, recurse=True), kv_answer, _Terms(after, wait_seconds, exact))
+        """Return all keys that start with *prefix*; as `read_key` otherwise. The empty one is the whole store's.
+
+        Raises:
+            TooMuchError: The answer is longer than *most_bytes*; the rest of it was not read.
+        """
+        with at_most(most_bytes):
+            return self._read(
+                lambda library, blocking: read_folder(library.http, prefix, datacenter, blocking, before=terms.before),
+                folder_answer,
+                terms,
+            )
+
+    def list_keys(self, prefix: str, *, datacenter: str | None = None, most_bytes: int) -> Names:
+        """Return the names of all keys that start with *prefix*, without blocking; raises as `read_prefix`."""
+        with at_most(most_bytes):
+            reply = self._library.kv.get(prefix, keys=True, dc=datacenter)
+        try:
+            return names_of(reply)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise not_consul(self._transport.server, "unknown content") from None
+
+    def read_keys(self, keys: Sequence[str], *, datacenter: str | None = None, exact: bool = False) -> Answer:
+        """Return those of up to 64 keys that are there and may be read, in one request and without blocking.
+
+        Why one is left out is known to who asks for it alone. The index is that of the newest of them, 0 where none is
+        there. Raises as `read_key`.
+        """
+        return self._read(lambda library, _: read_keys(library.http, keys, datacenter), keys_answer, Terms(exact=exact))
 
     def read_catalog(
         self, subject: Subject, *, after: int = 0, wait_seconds: float = 0.0, exact: bool = False
@@ -120,12 +163,12 @@ class ConsulClient:
         Raises:
             SourceDeniedError: Also where it lists nothing because the token may see nothing of it.
         """
-        answer = self._read(subject.ask, items_reader(subject), _Terms(after, wait_seconds, exact))
+        answer = self._read(subject.ask, items_reader(subject), Terms(after, wait_seconds, exact))
         if answer.may_hide and not answer.items:
             # Consul shortens these lists without a refusal. Something of the kind that may be seen shows that nothing
             # being left was not the ACLs' doing.
             widest = subject.widest
-            if widest == subject or not self._read(widest.ask, items_reader(widest), _Terms(exact=exact)).items:
+            if widest == subject or not self._read(widest.ask, items_reader(widest), Terms(exact=exact)).items:
                 raise hidden(self._transport.server, subject.rule, has_token=answer.had_token)
         return answer
 
@@ -133,7 +176,7 @@ class ConsulClient:
         """End every read under way at once, and hold no connection any more. Any thread, may be called twice."""
         self._transport.close()
 
-    def _read(self, ask: _Ask, read: Callable[[Reply], Answer], terms: _Terms) -> Answer:
+    def _read(self, ask: _Ask, read: Callable[[Reply], Answer], terms: Terms) -> Answer:
         is_stale = not terms.exact and self._options.consistency == "stale"
         answer = self._answer(ask, read, self._exact if terms.exact else self._library, terms.blocking)
         if is_stale and answer.last_contact_seconds > self._options.max_stale_seconds:
@@ -143,7 +186,7 @@ class ConsulClient:
         return answer
 
     def _answer(
-        self, ask: _Ask, read: Callable[[Reply], Answer], library: _Library, blocking: Mapping[str, str]
+        self, ask: _Ask, read: Callable[[Reply], Answer], library: Library, blocking: Mapping[str, str]
     ) -> Answer:
         reply = ask(library, blocking)
         try:
@@ -152,119 +195,5 @@ class ConsulClient:
             raise not_consul(self._transport.server, "unknown content") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """How a read is to be answered; as the arguments of `read_key`."""
-
-    after: int = 0
-    wait_seconds: float = 0.0
-    exact: bool = False
-
-    @property
-    def blocking(self) -> Mapping[str, str]:
-        """Consul's parameters for it, the wait a little shorter at random."""
-        if self.after <= 0 or self.wait_seconds <= 0:
-            return {}
-        wait = self.wait_seconds * (1 - _WAIT_JITTER * random.random())  # noqa: S311 - spreads load, hides nothing
-        return {"index": str(self.after), "wait": f"{max(1, round(wait * 1000))}{_MILLISECONDS}"}
-
-
-def _kv(key: str, datacenter: str | None, *, recurse: bool = False) -> _Ask:
-    return lambda library, blocking: library.kv.get(key, recurse=recurse, dc=datacenter, **blocking)
-
-
-class _Library(consul.base.Consul):  # type: ignore[misc]  # py-consul ships no types
-    """py-consul, with our transport where its own would be."""
-
-    def __init__(self, http: _Http, datacenter: str | None) -> None:
-        self._our_http = http
-        # Everything is given, because what is not would come from the environment. The consistency is the transport's.
-        super().__init__("unused", 0, scheme="http", verify=True, consistency="default", dc=datacenter)
-        # It prefers CONSUL_HTTP_TOKEN to what it is given; ours comes with each request.
-        self.token = None
-
-    def http_connect(self, *_: object) -> _Http:
-        return self._our_http
-
-
-class _Http:
-    """What py-consul calls: its transport's interface, as far as reading needs it."""
-
-    def __init__(
-        self, transport: Transport, options: ConsulOptions, consistency: str, *, on_request: Callable[[str], None]
-    ) -> None:
-        self._transport = transport
-        self._options = options
-        self._on_request = on_request
-        tenancy = {"ns": options.namespace, "partition": options.partition}
-        self._always = [(name, value) for name, value in tenancy.items() if value]
-        # py-consul can be told for some calls only, and for none of the health checks'.
-        self._always += [(consistency, "1")] if consistency != "default" else []
-
-    def get(
-        self,
-        callback: Callable[[consul.base.Response], _Result],
-        path: str,
-        *,
-        params: Sequence[tuple[str, object]] = (),
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> Reply:
-        """Make a GET for py-consul, and return what it makes of the answer together with the answer's headers."""
-        token = _read_token(self._options)
-        server = self._transport.server
-        named = dict(params)
-        request = Request(server, _rule(path, params), token, str(named.get("dc") or "") or None)
-        target = quote(path, safe="/") + "?" + urlencode([*params, *self._always])
-        headers = {**headers, "X-Consul-Token": token} if token else headers
-        try:
-            response = self._transport.request("GET", target, headers=headers, timeout_seconds=_deadline_seconds(named))
-        except (HTTPError, OSError) as error:
-            self._on_request("error")
-            raise unreachable(error, server) from error
-        self._on_request(str(response.status))
-        if response.status not in {_FOUND, _NOT_FOUND}:
-            raise refusal(response, request)
-        if "X-Consul-Index" not in response.headers and path not in _WITHOUT_INDEX:
-            raise not_consul(server, f"status {response.status}, no X-Consul-Index")
-        try:
-            text = response.data.decode()
-            result = callback(consul.base.Response(response.status, response.headers, text))
-        except (ConsulException, LookupError, TypeError, ValueError, AttributeError):
-            # Their texts quote the body, which holds the values.
-            raise not_consul(server, "not its JSON") from None
-        return Reply(result, response.headers, bool(token))
-
-
-def _deadline_seconds(params: Mapping[str, object]) -> float:
-    if "wait" not in params:
-        return REQUEST_TIMEOUT_SECONDS
-    wait = int(str(params["wait"]).removesuffix(_MILLISECONDS)) / 1000
-    # Consul adds up to a sixteenth of its own; beyond that the server is taken for stuck.
-    return wait + max(wait * 0.1, wait / 16 + 1.0)
-
-
-def _rule(path: str, params: Sequence[tuple[str, object]]) -> str:
-    kind, _, key = path.partition("/v1/kv/")
-    if kind:
-        return ""
-    is_prefix = key.endswith("/") or any(name == "recurse" for name, _ in params)
-    return f'{"key_prefix" if is_prefix else "key"} "{key}"'
-
-
-def _read_token(options: ConsulOptions) -> str:
-    if options.token_file is None:
-        token = options.token.get_secret_value().strip() if options.token else ""
-        place = "the token"
-    else:
-        place = f"the token in {options.token_file}"
-        try:
-            token = options.token_file.read_text("ascii").strip()
-        except OSError as error:
-            raise SourceDeniedError(f"cannot read token_file {options.token_file}: {error.strerror}") from error
-        except ValueError:
-            raise SourceDeniedError(f"{place} is not plain text") from None
-        if not token:
-            raise SourceDeniedError(f"token_file {options.token_file} is empty")
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise SourceDeniedError(f"{place} is more than one word")
-    return token
+def _kv(key: str, datacenter: str | None) -> _Ask:
+    return lambda library, blocking: library.kv.get(key, dc=datacenter, **blocking)

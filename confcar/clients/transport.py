@@ -20,6 +20,7 @@ from urllib3.exceptions import EmptyPoolError, HTTPError, InvalidHeader, Protoco
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util import parse_url
 
+from confcar.clients.cancellation import current_cancellation
 from confcar.clients.connections import Connection, TlsConnection
 from confcar.clients.proxy import Proxy
 from confcar.clients.tls import TlsFiles, words_of
@@ -50,6 +51,25 @@ class Response:
         """What `Retry-After` asks for in seconds, 0 to an hour; None where it is absent or a date."""
         text = self.headers.get("Retry-After", "")
         return min(float(text), _MAX_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    most_bytes: int | None
+
+    def over(self, connection: Connection, deadline: float) -> tuple[urllib3.HTTPResponse, bytes]:
+        return connection.exchange(
+            self.method,
+            self.target,
+            headers=self.headers,
+            body=self.body,
+            deadline=deadline,
+            most_bytes=self.most_bytes,
+        )
 
 
 class Transport:
@@ -119,25 +139,45 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_seconds: float,
+        most_bytes: int | None = None,
     ) -> Response:
         """Make one request and return the complete answer, whatever its status; a redirect is returned, not followed.
 
         Blocks for at most *timeout_seconds*, connecting for at most 5 s of it, plus the time to look the name up. A
-        GET or HEAD on a kept connection that turns out to be closed already is made once more on a new one.
+        GET or HEAD on a kept connection that turns out to be closed already is made once more on a new one. Inside a
+        `Cancellation` that is cancelled it fails at once, as a connection that breaks does.
+
+        Args:
+            method: Of HTTP.
+            path: Quoted, with the query.
+            headers: To send.
+            body: To send.
+            timeout_seconds: For all of it.
+            most_bytes: Give up where the body is longer, before the rest is read; None: it may have any length.
 
         Raises:
             TransportClosedError: `close` was called.
+            AnswerTooLargeError: The body is longer than *most_bytes*.
             urllib3.exceptions.HTTPError: No connection, no free one in time, no answer in time, a broken answer.
             CertificateFileError: A certificate file cannot be used; an OSError.
         """
         deadline = time.monotonic() + timeout_seconds
         connection = self._take(deadline)
+        cancellation = current_cancellation()
         is_whole = False
+        target, all_headers = self._prefix + path, headers or {}
+        if self._proxy is not None and self._tls_files is None:
+            target = self._url._replace(auth=None, path=None).url + target
+            all_headers = {**all_headers, **self._proxy.headers}
+        sent = _Sent(method, target, all_headers, body, most_bytes)
         try:
-            raw = self._exchange(connection, method, path, headers=headers or {}, body=body, deadline=deadline)
-            self._raise_if_closed()  # a body without a length looks whole when its connection is ended
+            with cancellation.waiting_on(connection):
+                raw, data = self._exchange(connection, sent, deadline)
+            # A body without a length looks whole when its connection is ended.
+            self._raise_if_closed()
+            cancellation.raise_if_cancelled()
             is_whole = True
-            return Response(raw.status, raw.headers, raw.data)
+            return Response(raw.status, raw.headers, data)
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             converted = self._converted(error, timeout_seconds)
             if converted is error:
@@ -160,28 +200,17 @@ class Transport:
         with self._changed:
             self._report()
 
-    def _exchange(
-        self,
-        connection: Connection,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: float,
-    ) -> urllib3.HTTPResponse:
+    def _exchange(self, connection: Connection, sent: _Sent, deadline: float) -> tuple[urllib3.HTTPResponse, bytes]:
         was_open, started = connection.sock is not None, time.monotonic()
-        target = self._prefix + path
-        if self._proxy is not None and self._tls_files is None:
-            target, headers = self._url._replace(auth=None, path=None).url + target, {**headers, **self._proxy.headers}
         try:
-            return connection.exchange(method, target, headers=headers, body=body, deadline=deadline)
+            return sent.over(connection, deadline)
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
             is_stale = was_open and time.monotonic() - started < _STALE_SECONDS
-            if not is_stale or method not in _SAFE_METHODS or self._is_closed:
+            is_over = self._is_closed or current_cancellation().is_cancelled
+            if not is_stale or sent.method not in _SAFE_METHODS or is_over:
                 raise
             connection.close()
-            return connection.exchange(method, target, headers=headers, body=body, deadline=deadline)
+            return sent.over(connection, deadline)
 
     def _take(self, deadline: float) -> Connection:
         context = self._tls_files.context() if self._tls_files else None

@@ -84,6 +84,7 @@ class Collector:
         """What is followed now, None before `start` and after `withdraw`."""
         self._view: View = {}
         self._newest: int | None = None
+        self._unanswered: set[Dependency] = set()
         self.changed_at: float | None = None
         """When the oldest change not published yet was noted, by the inbox's clock; None where there is none."""
 
@@ -102,6 +103,7 @@ class Collector:
         if self.followed is not None:
             self._following.want(self._reader, frozenset(), self._inbox.note)
             self.followed = None
+            self._unanswered = set()
 
     def render(self) -> Rendering:
         """Return the files of all templates, rendering only those that a change touched. Never waits.
@@ -116,9 +118,9 @@ class Collector:
         changed, view = self._following.take(self._reader)
         if self._touched is not None:
             self._touched |= changed
-        unanswered = [dependency for dependency, answer in view.items() if not answer.is_settled]
-        if unanswered:
-            raise PendingError(_no_answer(unanswered))
+        self._unanswered = {each for each in self._unanswered | changed if not view[each].is_settled}
+        if self._unanswered:
+            raise PendingError(_no_answer(self._unanswered))
         touched, self._touched = self._touched, None
         self._view = view
         try:
@@ -135,6 +137,7 @@ class Collector:
         wanted = self._renderer.dependencies
         if wanted != self.followed:
             self._following.want(self._reader, wanted, self._inbox.note)
+            self._unanswered = self._unanswered & wanted | wanted - (self.followed or frozenset())
             self.followed = wanted
 
     def inputs(self, rendering: Rendering, *, settings: str) -> str:
@@ -154,7 +157,7 @@ class Collector:
             self._following.settled(self._reader)
 
 
-def _no_answer(unanswered: list[Dependency]) -> SourceUnavailableError:
+def _no_answer(unanswered: set[Dependency]) -> SourceUnavailableError:
     first = min(unanswered, key=repr)
     return SourceUnavailableError(f"source {first.source} has not answered yet: {first.kind}({first.path!r})")
 

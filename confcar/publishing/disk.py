@@ -7,6 +7,7 @@ link put in the way later can lead a call elsewhere.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -82,6 +83,21 @@ class Disk:
         except OSError as error:
             if error.errno not in _CANNOT_SYNC:
                 raise
+
+    def sync_file_system(self, descriptor: int) -> None:
+        """Wait until all of the file system that an open folder is on is on the medium, other programs' data too.
+
+        NotImplementedError where the kernel or the C library has no such call.
+        """
+        try:
+            call = ctypes.CDLL(None, use_errno=True).syncfs
+        except (AttributeError, OSError):
+            raise NotImplementedError from None
+        if call(descriptor) != 0:
+            code = ctypes.get_errno()
+            if code == errno.ENOSYS:
+                raise NotImplementedError
+            raise OSError(code, os.strerror(code))
 
     def rename(self, old: str, new: str, *, at: int) -> None:
         """Rename within one folder, replacing what bears the new name."""

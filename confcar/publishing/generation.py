@@ -21,6 +21,9 @@ from confcar.publishing.layout import OUTSIDE, Layout, generation_name, generati
 from confcar.publishing.owners import chown_arguments, find_owner
 from confcar.publishing.state import FileRecord
 
+# From here on one wait for the whole file system, which then is one commit of its journal, costs less than one wait for
+# each file: 1,000 small files took 26 ms instead of 2 s. For fewer it is not worth waiting for what others wrote.
+_MANY_FILES = 16
 _READ_FOLDER = {"group": 0o050, "all": 0o055}
 
 
@@ -146,6 +149,10 @@ def sync_generation(disk: Disk, layout: Layout, number: int, records: Mapping[st
     Raises:
         OSError: It is not; nothing was changed.
     """
+    if len(records) >= _MANY_FILES:
+        with opened_folder(layout.generation(number)) as root, suppress(NotImplementedError):
+            disk.sync_file_system(root)
+            return
     kept = {stored_name(name) for name, record in records.items() if not _can_be_reopened(record)}
     with opened_folder(layout.generation(number)) as root:
         folders = []

@@ -18,6 +18,12 @@ Query = Hashable
 """What one fetch asks for, e.g. one Consul key or one folder. Equal queries are the same request."""
 
 
+class Polled:
+    """Base of queries that never block, and so never take one of the connections that may."""
+
+    __slots__ = ()
+
+
 class Watcher(Protocol):
     """Follows one configured source.
 
@@ -25,7 +31,7 @@ class Watcher(Protocol):
         name: The source's name in the config; used in logs and metrics.
         kinds: The template functions that this source can serve.
         max_blocking: How many fetches may block at the same time, each on a connection of its own; at least 0. Queries
-            beyond it are polled in turn.
+            beyond it are polled in turn, and so are those that are `Polled`.
         max_polling: How many fetches may run side by side for the queries that do not block; at least 1.
     """
 
@@ -37,8 +43,10 @@ class Watcher(Protocol):
     def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
         """Return which queries answer the wanted dependencies, each dependency exactly once.
 
-        Pure and quick: no I/O. Called whenever what the templates read changes, from one thread at a time. A query that
-        stands in two plans in a row goes on undisturbed.
+        Quick and without I/O; the same again as long as nothing was learned by a fetch. Called from one thread at a
+        time, whenever what the templates read changes and after a snapshot with `plans_again`. A query that stands in
+        two plans in a row goes on undisturbed; what another query answers in the next plan keeps its last reading until
+        that one has answered. A query may have no dependencies: it is fetched for what is learned by it.
         """
         ...
 
@@ -61,6 +69,13 @@ class Watcher(Protocol):
             SourceUnavailableError: The source cannot be reached or answered 5xx or 429; worth a retry.
             SourceDeniedError: The credentials may not read it; a retry helps only after somebody changed a policy.
             SourceDataError: The answer cannot be used.
+        """
+        ...
+
+    def interrupt(self, query: Query) -> None:
+        """End the fetch of a query at once, where one is under way: nobody wants its answer any more. Any thread.
+
+        Does not block; that fetch may return or raise whatever it likes.
         """
         ...
 

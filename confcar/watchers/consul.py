@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 
-from confcar.clients.consul import ConsulClient
+from confcar.clients.cancellation import Cancellations
+from confcar.clients.consul import ConsulClient, Terms
 from confcar.clients.consul_answer import Answer
 from confcar.clients.consul_catalog import Subject
 from confcar.config.sources import ConsulOptions
@@ -23,7 +24,7 @@ from confcar.errors import SourceDeniedError, SourceUnavailableError
 from confcar.log import fields
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.status import Status
-from confcar.watchers.base import Query
+from confcar.watchers.base import Polled, Query
 from confcar.watchers.consul_catalog import (
     CATALOG_KINDS,
     UNWATCHED_SECONDS,
@@ -33,7 +34,9 @@ from confcar.watchers.consul_catalog import (
     subject_of,
 )
 from confcar.watchers.consul_guard import EmptyGuard, is_nothing
-from confcar.watchers.consul_plan import FolderQuery, KeyQuery, RefusedQuery, path_fault, plan_queries, reading_of
+from confcar.watchers.consul_plan import BatchQuery, ListQuery, RefusedQuery, path_fault, reading_of
+from confcar.watchers.consul_seen import DENIED_AGAIN_SECONDS, Seen, content_of, differing, terms_after
+from confcar.watchers.consul_store import StoreQuery, StoreReader, UnfitError
 
 # Each is a thread, and Consul closes what is above 200 from one address.
 _MOST_BLOCKING = 190
@@ -43,37 +46,12 @@ _LEAST_SECONDS_BETWEEN_SAME_ANSWERS = 0.1
 _POLL_SECONDS = 1.0
 # Ceiling on what polling may cost the server and this machine, whatever the templates read.
 _MOST_POLLS_PER_SECOND = 100
-# Policies change without waking a query.
-_DENIED_AGAIN_SECONDS = 5.0
+# Of one batch.
+_MOST_REFUSED_PER_SECOND = 10
 _REFUSED_AGAIN_SECONDS = 3600.0
 # A blocking query that says nothing new before this part of its wait is over did not wait for it.
 _EARLY = 0.5
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The version of a Consul snapshot: what the last answer of a query was.
-
-    Attributes:
-        index: Consul's, at least 0.
-        content: Hash of keys and values.
-        is_complete: Whether every dependency had its reading; where not, the next answer is looked at again.
-        settled_at: Monotonic time from which on the same content may be answered again.
-    """
-
-    index: int
-    content: int = field(repr=False)
-    is_complete: bool
-    settled_at: float = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A query of the store in another datacenter than the source's."""
-
-    query: Query
-    datacenter: str
 
 
 class ConsulWatcher:
@@ -99,27 +77,30 @@ class ConsulWatcher:
         self.max_blocking = min(options.max_connections - self.max_polling, _MOST_BLOCKING)
         self._clock = clock
         self._poll_seconds = _POLL_SECONDS
+        self._is_stale = options.consistency == "stale"
         self._client = ConsulClient(
             name,
             options,
             on_request=partial(status.count, "source_requests_total", name),
             on_connections=lambda count: status.update_source(name, connections=count),
         )
+        self._store = StoreReader(self._client, clock=clock)
+        self._under_way = Cancellations()
         self._status = status
         self._guard = EmptyGuard(is_on=options.empty_guard, on_trouble=self._note_trouble)
 
     def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
-        """Return one query per key, folder and list; what lies inside a followed folder is the folder's."""
+        """Return one query per folder and list, and for keys as many as it takes; see `consul_plan`."""
         listed = frozenset(each for each in wanted if each.kind in CATALOG_KINDS)
         queries = plan_catalog(listed)
-        for datacenter in {datacenter_of(each) for each in wanted - listed}:
-            stored = frozenset(each for each in wanted - listed if datacenter_of(each) == datacenter)
-            for query, share in plan_queries(stored).items():
-                queries[_Placed(query, datacenter) if datacenter else query] = share
+        queries |= self._store.plan(wanted - listed, most_blocking=self.max_blocking - len(queries))
         self._guard.plan(queries)
-        polled = max(0, len(queries) - self.max_blocking)
-        self._poll_seconds = max(_POLL_SECONDS, polled / _MOST_POLLS_PER_SECOND)
+        self._poll_seconds = max(_POLL_SECONDS, self._count_polled(queries) / _MOST_POLLS_PER_SECOND)
         return queries
+
+    def _count_polled(self, queries: Collection[Query]) -> int:
+        blocking = sum(not isinstance(query, Polled) for query in queries)
+        return len(queries) - min(blocking, self.max_blocking)
 
     def fetch(
         self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
@@ -133,34 +114,48 @@ class ConsulWatcher:
             SourceDeniedError: The token may read nothing of it, is unknown, or its file cannot be read.
             SourceDataError: Consul refuses the request for another reason, or redirects.
         """
-        try:
-            return self._fetch(query, dependencies, after, wait_seconds)
-        except SourceUnavailableError:
-            self._guard.cut_off(query)
-            raise
+        with self._under_way.cancellable(query) as cancellation:
+            try:
+                return self._fetch(query, dependencies, after, wait_seconds)
+            except SourceUnavailableError:
+                if not cancellation.is_cancelled:
+                    self._guard.cut_off(query)
+                raise
 
     def _fetch(
         self, query: Query, dependencies: frozenset[Dependency], after: Version | None, wait_seconds: float
     ) -> Snapshot:
-        if isinstance(_unplaced(query), RefusedQuery):
+        if isinstance(query, RefusedQuery):
             faults = {each: fault for each in dependencies if (fault := path_fault(each)) is not None}
             return Snapshot(query, {}, _REFUSED_AGAIN_SECONDS, faults)
-        seen = after if isinstance(after, _Seen) else None
+        if isinstance(query, ListQuery):
+            return self._store.list_names(query)
+        seen = after if isinstance(after, Seen) else None
         started = self._clock()
         try:
-            answer = self._ask(query, seen, wait_seconds)
-            is_early = self._clock() - started < wait_seconds * _EARLY
+            terms = terms_after(seen, wait_seconds)
+            if self._is_stale and seen is None and self._guard.took_over(query, dependencies):
+                # A server that is behind must not show what another query has left behind already.
+                terms = Terms(exact=True)
+            answer = self._ask(query, dependencies, terms)
+            is_early = self._clock() - started < terms.wait_seconds * _EARLY
             if is_early and seen is not None and 0 < seen.index == answer.index:
                 # A server that has restored a snapshot, or is about to end, lets its queries go with what they knew. On
                 # the old index it would block on, whatever is written, until the new one has come that far.
-                answer = self._ask(query, None, 0.0)
-        except SourceDeniedError as error:
-            return self._read_singly(dependencies, error)
-        if self._guard.went_back(query, _comparable_index(answer)):
-            # It came from a server that is behind; or Consul was restored or replaced, and its index is another count,
-            # on which nothing may be built. The leader knows.
-            seen, answer = None, self._ask(query, None, 0.0, exact=True)
+                answer = self._ask(query, dependencies, Terms(before=seen.held))
+            if self._guard.went_back(query, _comparable_index(answer)):
+                # It came from a server that is behind; or Consul was restored or replaced, and its index is another
+                # count, on which nothing may be built. The leader knows.
+                seen, answer = None, self._ask(query, dependencies, Terms(exact=True))
+        except UnfitError as error:
+            folders = [each for each in dependencies if each.kind != "key"] if error.denied else []
+            failures: dict[Dependency, Exception] = {each: error.denied for each in folders if error.denied}
+            return Snapshot(None, {}, DENIED_AGAIN_SECONDS, failures, plans_again=True)
         return self._snapshot(query, dependencies, answer, seen, is_polled=wait_seconds <= 0)
+
+    def interrupt(self, query: Query) -> None:
+        """End what is asked for a query at once; its connection with it, since the server cannot be told to stop."""
+        self._under_way.interrupt(query)
 
     def close(self) -> None:
         """End every fetch under way at once, and hold no connection any more."""
@@ -168,7 +163,12 @@ class ConsulWatcher:
 
     def look(self, query: Query, dependencies: frozenset[Dependency]) -> tuple[int, bool]:
         """See `Witness`."""
-        answer = self._ask(query, None, 0.0, exact=True)
+        try:
+            answer = self._ask(query, dependencies, Terms(exact=True))
+        except UnfitError as error:
+            if error.denied is not None:
+                raise error.denied from None
+            return 0, True  # it holds more than is read at once
         return answer.index, not all(is_nothing(_reading_of(each, answer)) for each in dependencies)
 
     def is_known(self, dependency: Dependency) -> bool:
@@ -184,34 +184,35 @@ class ConsulWatcher:
         else:
             _log.warning("source lost its data, last data kept", extra=fields(source=self.name, error=trouble))
 
-    def _ask(self, query: Query, seen: _Seen | None, wait_seconds: float, *, exact: bool = False) -> Answer:
-        after, wait = 0, 0.0
-        if seen is not None:
-            after, wait = seen.index, wait_seconds if seen.is_complete else min(wait_seconds, _DENIED_AGAIN_SECONDS)
+    def _ask(self, query: Query, dependencies: frozenset[Dependency], terms: Terms) -> Answer:
         if isinstance(query, Subject):
-            return self._client.read_catalog(query, after=after, wait_seconds=wait, exact=exact)
-        datacenter = query.datacenter if isinstance(query, _Placed) else None
-        stored = _unplaced(query)
-        assert isinstance(stored, (KeyQuery, FolderQuery))
-        read = self._client.read_key if isinstance(stored, KeyQuery) else self._client.read_folder
-        return read(stored.path, after=after, wait_seconds=wait, datacenter=datacenter, exact=exact)
+            after, wait = terms.after, terms.wait_seconds
+            return self._client.read_catalog(query, after=after, wait_seconds=wait, exact=terms.exact)
+        assert isinstance(query, StoreQuery)
+        return self._store.read(query, dependencies, terms)
 
     def _snapshot(
-        self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: _Seen | None, *, is_polled: bool
+        self, query: Query, dependencies: frozenset[Dependency], answer: Answer, seen: Seen | None, *, is_polled: bool
     ) -> Snapshot:
-        now, content = self._clock(), answer.fingerprint
+        now, content = self._clock(), content_of(answer, seen)
         rest = 0.0
         if seen is not None and content == seen.content:
             rest = max(0.0, seen.settled_at + _LEAST_SECONDS_BETWEEN_SAME_ANSWERS - now)
         again = max(rest, self._pause_after(query)) if is_polled or answer.index == 0 else rest or None
+        version = Seen(answer.index, content, answer.held, is_complete=True, settled_at=now + rest)
         if seen is not None and seen.is_complete and (answer.index, content) == (seen.index, seen.content):
-            return Snapshot(_Seen(answer.index, content, is_complete=True, settled_at=now + rest), {}, again)
-        readings, failures = self._readings(dependencies, answer)
-        held = self._guard.judge(query, _comparable_index(answer), readings, self)
+            return Snapshot(version, {}, again)
+        asked = differing(dependencies, answer) if seen is not None and seen.is_complete else dependencies
+        readings, failures = self._readings(asked, answer)
+        has_more = any(each not in asked and each.path in answer.entries for each in dependencies)
+        held = self._guard.judge(query, _comparable_index(answer), readings, self, has_more=has_more)
+        if isinstance(query, BatchQuery):
+            # Each refused key is asked for alone once more with the next answer.
+            again = max(again or 0.0, len(failures) / _MOST_REFUSED_PER_SECOND)
+        plans_again = self._store.learn(query, dependencies, answer, hides=bool(failures))
         readings = {each: reading for each, reading in readings.items() if each not in held}
         failures |= held
-        version = _Seen(answer.index, content, is_complete=not failures, settled_at=now + rest)
-        return Snapshot(version, readings, again, failures)
+        return Snapshot(replace(version, is_complete=not failures), readings, again, failures, plans_again=plans_again)
 
     def _readings(
         self, dependencies: frozenset[Dependency], answer: Answer
@@ -244,25 +245,6 @@ class ConsulWatcher:
     def _pause_after(self, query: Query) -> float:
         is_unwatched = isinstance(query, Subject) and query.kind == "datacenters"
         return max(self._poll_seconds, UNWATCHED_SECONDS if is_unwatched else 0.0)
-
-    def _read_singly(self, dependencies: frozenset[Dependency], error: SourceDeniedError) -> Snapshot:
-        """Answer the keys that share a folder's query although the folder itself may not be listed."""
-        readings: dict[Dependency, Reading] = {}
-        failures: dict[Dependency, Exception] = dict.fromkeys(dependencies, error)
-        for each in sorted(dependencies):
-            if each.kind == "key" and len(dependencies) > 1:
-                try:
-                    readings[each] = self._read_key(each)
-                    del failures[each]
-                except SourceDeniedError as own:
-                    failures[each] = own
-        if not readings:
-            raise error
-        return Snapshot(None, readings, _DENIED_AGAIN_SECONDS, failures)
-
-
-def _unplaced(query: Query) -> Query:
-    return query.query if isinstance(query, _Placed) else query
 
 
 def _comparable_index(answer: Answer) -> int:

@@ -76,21 +76,33 @@ class EmptyGuard:
         with self._lock:
             return 0 < index < self._indexes.get(query, 0)
 
+    def took_over(self, query: Query, dependencies: frozenset[Dependency]) -> bool:
+        """Return whether a query that was never answered yet asks for what another one has read already."""
+        with self._lock:
+            return query not in self._indexes and any(each in self._full for each in dependencies)
+
     def cut_off(self, query: Query) -> None:
         """Note that a query got no answer: what it shows next may be another server's."""
         with self._lock:
             self._cut_off.add(query)
 
     def judge(
-        self, query: Query, index: int, readings: Mapping[Dependency, Reading], witness: Witness
+        self,
+        query: Query,
+        index: int,
+        readings: Mapping[Dependency, Reading],
+        witness: Witness,
+        *,
+        has_more: bool = False,
     ) -> dict[Dependency, SourceDataError]:
         """Return which of a query's readings must not be taken, each with the reason, and remember the others.
 
         Args:
             query: What was asked.
             index: Of the answer; 0 where it does not compare with others.
-            readings: What the answer says.
+            readings: What the answer says, at least of all that differs from the answer before.
             witness: To ask what else is there.
+            has_more: Whether there is something for a dependency that is left out of *readings*.
 
         Raises:
             SourceUnavailableError: What else the source has cannot be read now.
@@ -98,7 +110,9 @@ class EmptyGuard:
         empty = {each for each, reading in readings.items() if is_nothing(reading)}
         with self._lock:
             lost = {each for each in empty if each in self._full and each not in self._held}
-        why = self._why(query, index, lost, witness, others_here=len(empty) < len(readings)) if lost else None
+        why = (
+            self._why(query, index, lost, witness, others_here=has_more or len(empty) < len(readings)) if lost else None
+        )
         with self._lock:
             self._indexes[query] = index or self._indexes.get(query, 0)
             self._held |= dict.fromkeys(lost, why) if why is not None else {}

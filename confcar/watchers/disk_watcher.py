@@ -60,6 +60,8 @@ class DiskFollower:
         self._blocking = threading.Lock()
         self._counting = threading.Lock()
         self._under_way = 0
+        self._is_waiting = False
+        self._is_interrupted = False
         self._is_closed = False
         self._is_released = False
         self._was_blind = False
@@ -80,8 +82,15 @@ class DiskFollower:
             if wait_seconds <= 0:
                 snapshot = self._read(dependencies, kernel=None)
                 return _seen_by(after, snapshot, again_in_seconds=_AGAIN_SECONDS)
-            with self._blocking:
+            with self._blocking, self._interruptible():
                 return self._fetch_blocking(dependencies, after, time.monotonic() + wait_seconds)
+
+    def interrupt(self) -> None:
+        """End the fetch that waits; nothing where none does."""
+        with self._counting:
+            if self._is_waiting:
+                self._is_interrupted = True
+                self._kernel.wake()
 
     def close(self) -> None:
         """End the fetch that waits and give all descriptors back. May be called twice."""
@@ -98,11 +107,24 @@ class DiskFollower:
         while known.snapshot.version == after and (now := time.monotonic()) < until:
             next_poll = known.read_at + self._kernel.poll_seconds
             is_event = self._kernel.wait(min(until, next_poll) - now)
-            if self._is_closed:
+            if self._is_closed or self._is_interrupted:
                 break
             if is_event or time.monotonic() >= next_poll:
                 known = self._read_watching(dependencies)
         return _seen_by(after, known.snapshot)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        with self._counting:
+            self._is_waiting = True
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._is_waiting = False
+                if self._is_interrupted and not self._is_closed:
+                    self._kernel.forget_wake()
+                self._is_interrupted = False
 
     def _read_watching(self, dependencies: frozenset[Dependency]) -> _Known:
         attempts = 0

@@ -58,6 +58,11 @@ class FileWatcher:
         del query  # there is one only
         return self._disk.fetch(dependencies, after=after, wait_seconds=wait_seconds)
 
+    def interrupt(self, query: Query) -> None:
+        """End the fetch that waits on the kernel."""
+        del query  # there is one only
+        self._disk.interrupt()
+
     def close(self) -> None:
         """End the fetch under way at once and give all descriptors back. May be called twice, from any thread."""
         self._disk.close()
@@ -102,6 +107,11 @@ class ConfigFolderWatcher:
         """
         del query  # there is one only
         return self._disk.fetch(dependencies, after=after, wait_seconds=wait_seconds)
+
+    def interrupt(self, query: Query) -> None:
+        """End the fetch that waits on the kernel."""
+        del query  # there is one only
+        self._disk.interrupt()
 
     def close(self) -> None:
         """End the fetch under way at once and give all descriptors back. May be called twice, from any thread."""

@@ -8,17 +8,16 @@ waits by its own back-off, and the first success wakes the others once.
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from confcar.errors import SourceError, SourceUnavailableError
-from confcar.log import fields
 from confcar.model import Dependency, Snapshot
 from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.base import LeasingWatcher, Query, Watcher
+from confcar.watchers.follow_report import FollowReport
 from confcar.watchers.reading_round import ReadingRound
 from confcar.watchers.tasks import Task, TaskQueue
 from confcar.watchers.threads import Threads
@@ -32,7 +31,6 @@ _BEAT_SLACK_SECONDS = 30.0
 _FETCH_SECONDS = WAIT_SECONDS * 1.2
 # For all threads together: a fetch that does not end when its watcher is closed is left behind.
 JOIN_SECONDS = 0.8
-_log = logging.getLogger(__name__)
 
 
 class Follower:
@@ -46,7 +44,7 @@ class Follower:
     ) -> None:
         self._watcher = watcher
         self._store = store
-        self._status = status
+        self._report = FollowReport(watcher.name, status)
         self._clock = clock
         self._changed = threading.Condition()
         self._tasks: dict[Query, Task] = {}
@@ -68,17 +66,8 @@ class Follower:
         with self._changed:
             if wanted == self._wanted or self._is_closed:
                 return
-            plan = self._watcher.plan(wanted)
+            self._follow_plan(self._watcher.plan(wanted))
             self._wanted = wanted
-            for query in self._tasks.keys() - plan.keys():
-                task = self._tasks.pop(query)
-                self._failing -= {task, *task.stand_ins}
-                task.drop()
-            self._queue.tidy()
-            for query, dependencies in plan.items():
-                self._follow_query(query, dependencies)
-            self._note_polled()
-            self._changed.notify_all()
 
     def hurry(self, dependencies: frozenset[Dependency]) -> None:
         """Fetch at once whatever answers these, and once more where a fetch of it is under way. Does not block."""
@@ -117,12 +106,24 @@ class Follower:
             self._queue.tidy()
             self._changed.notify_all()
 
+    def _follow_plan(self, plan: Mapping[Query, frozenset[Dependency]]) -> None:
+        for query in self._tasks.keys() - plan.keys():
+            task = self._tasks.pop(query)
+            self._failing -= {task, *task.stand_ins}
+            task.drop()
+            self._watcher.interrupt(query)
+        self._queue.tidy()
+        for query, dependencies in plan.items():
+            self._follow_query(query, dependencies)
+        self._note_polled()
+        self._changed.notify_all()
+
     def _follow_query(self, query: Query, dependencies: frozenset[Dependency]) -> None:
         task = self._tasks.get(query)
         if task is None:
             name = f"{self._watcher.name} {next(self._numbers)}"
             task = self._tasks[query] = Task(query, dependencies, name, due_at=self._clock())
-            if self._blocking < self._watcher.max_blocking:
+            if task.may_block and self._blocking < self._watcher.max_blocking:
                 self._start_blocking(task)
             else:
                 self._enqueue(task)
@@ -134,9 +135,15 @@ class Follower:
         if added and task.is_blocking:
             # Its fetch may block on for a while with the old question: until it has answered the new one, what was
             # added is polled beside it.
-            stand_in = Task(query, added, task.name, is_stand_in=True, due_at=self._clock())
-            task.stand_ins.append(stand_in)
-            self._enqueue(stand_in)
+            stand_in = next((each for each in task.stand_ins if each.is_queued and not each.is_once), None)
+            if stand_in is None:
+                stand_in = Task(query, added, task.name, is_stand_in=True, due_at=self._clock())
+                task.stand_ins.append(stand_in)
+                self._enqueue(stand_in)
+            else:
+                stand_in.dependencies |= added
+                stand_in.version, stand_in.due_at = None, self._clock()
+                self._queue.tidy()
         elif added:
             task.due_at = self._clock()
             self._queue.tidy()
@@ -157,16 +164,16 @@ class Follower:
         """Repeat one query that blocks until it is dropped from the plan, then give the slot to one that is polled."""
         while task is not None:
             while not self._is_over(task):
-                self._status.beat(task.name, _FETCH_SECONDS + _BEAT_SLACK_SECONDS)
+                self._report.beat(task.name, _FETCH_SECONDS + _BEAT_SLACK_SECONDS)
                 self._step(task, WAIT_SECONDS)
                 self._rest(task)
-            self._status.beat(task.name, None)
+            self._report.beat(task.name, None)
             task = self._next_blocking()
 
     def _rest(self, task: Task) -> None:
         with self._changed:
             while (left := task.due_at - self._clock()) > 0 and not self._is_over(task):
-                self._status.beat(task.name, left + _BEAT_SLACK_SECONDS)
+                self._report.beat(task.name, left + _BEAT_SLACK_SECONDS)
                 self._changed.wait(left)
 
     def _next_blocking(self) -> Task | None:
@@ -183,7 +190,7 @@ class Follower:
         """Take the next query that is due, again and again."""
         name = threading.current_thread().name
         while (task := self._next_due(name)) is not None:
-            self._status.beat(name, _FETCH_SECONDS + _BEAT_SLACK_SECONDS)
+            self._report.beat(name, _FETCH_SECONDS + _BEAT_SLACK_SECONDS)
             self._step(task, 0.0)
             with self._changed:
                 self._polling -= 1
@@ -194,7 +201,7 @@ class Follower:
                     self._note_polled()
                 else:
                     self._enqueue(task)
-        self._status.beat(name, None)
+        self._report.beat(name, None)
 
     def _next_due(self, poller: str) -> Task | None:
         with self._changed:
@@ -204,7 +211,7 @@ class Follower:
                 if left is not None and left <= 0:
                     self._polling += 1
                     return self._queue.pop()
-                self._status.beat(poller, None if left is None else left + _BEAT_SLACK_SECONDS)
+                self._report.beat(poller, None if left is None else left + _BEAT_SLACK_SECONDS)
                 self._changed.wait(left)
             return None
 
@@ -212,8 +219,8 @@ class Follower:
         return self._is_closed or task.is_dropped
 
     def _note_polled(self) -> None:
-        polled = sum(not task.is_blocking for task in self._tasks.values())
-        self._status.update_source(self._watcher.name, polled=polled if self._watcher.max_blocking else 0)
+        if self._watcher.max_blocking:
+            self._report.polled(sum(len(each.dependencies) for each in self._tasks.values() if not each.is_blocking))
 
     def _step(self, task: Task, wait_seconds: float) -> None:
         """Fetch once, hand over, and note when the same query is due again."""
@@ -228,7 +235,7 @@ class Follower:
             self._failed(task, dependencies, error)
         except Exception as error:  # noqa: BLE001 - no error, not even one of our own making, may end the following
             if not self._is_over(task):
-                _log.exception("unexpected error in a watcher", extra=fields(source=self._watcher.name))
+                self._report.failed_unexpectedly()
             unexpected = SourceError(f"unexpected {type(error).__name__} in the watcher, see the log")
             self._failed(task, dependencies, unexpected)
         with self._changed:
@@ -257,17 +264,12 @@ class Follower:
                 task.drop_stand_ins()
             rest = task.rest_seconds(snapshot) if is_same_question and not task.is_hurried else 0.0
             task.due_at = self._clock() + rest
+            if snapshot.plans_again:
+                self._follow_plan(self._watcher.plan(self._wanted))
         if changed:
             # The bundles that wait for it have the processor first: the board can wait, their primaries do.
             time.sleep(_AFTER_CHANGE_SECONDS)
-        if failures and len(failures) == len(dependencies):
-            self._status.source_failed(self._watcher.name, str(next(iter(failures.values()))))
-        elif snapshot.has_asked:
-            self._status.source_answered(self._watcher.name)
-        if is_back:
-            _log.info("source is back", extra=fields(source=self._watcher.name))
-        for dependency, error in failures.items():
-            _log.debug("cannot read", extra=fields(source=dependency.source, path=dependency.path, error=str(error)))
+        self._report.answered(dependencies, snapshot, is_back=is_back)
 
     def _note_success(self, task: Task, *, has_asked: bool) -> bool:
         """Wake the others where the source was away, and return whether nothing is failing any more."""
@@ -300,8 +302,4 @@ class Follower:
             backoff = task.unavailable if is_unavailable else task.refused
             delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
             task.due_at = self._clock() + min(delay, error.retry_within_seconds or delay)
-        if is_no_use:
-            self._status.source_failed(self._watcher.name, text)
-        # One line when trouble begins and one for each refused path, not one for each query of a source that is away.
-        if is_first or (is_news and not is_unavailable):
-            _log.warning("source failed", extra=fields(source=self._watcher.name, error=text))
+        self._report.failed(text, is_no_use=is_no_use, is_news=is_first or (is_news and not is_unavailable))

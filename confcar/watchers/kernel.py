@@ -13,6 +13,7 @@ import select
 import stat
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -175,6 +176,11 @@ class Kernel:
     def wake(self) -> None:
         """End every wait, now and from now on. Any thread."""
         os.eventfd_write(self._wake, 1)
+
+    def forget_wake(self) -> None:
+        """Let `wait` wait again after a `wake`."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
 
     def close(self) -> None:
         """Give the descriptors back; nobody may be waiting. May be called twice."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from confcar.backoff import Backoff
 from confcar.model import Dependency, Snapshot, Version
-from confcar.watchers.base import Query
+from confcar.watchers.base import Polled, Query
 from confcar.watchers.reading_round import ReadingRound
 
 _POLL_SECONDS = 1.0
@@ -32,6 +32,7 @@ class Task:
         is_once: Whether it is not repeated: somebody asked for this one reading.
         is_blocking: Whether it has a thread and a slot of its own.
         is_dropped: Whether nobody wants its answer any more.
+        is_queued: Whether it waits in the queue of those that are polled.
         version: What to pass to the next fetch; None to read everything.
         failure: Text of the error of the last fetch, None after a success and before the first.
         due_at: When to fetch next, by the follower's clock.
@@ -49,6 +50,7 @@ class Task:
     is_once: bool = False
     is_blocking: bool = False
     is_dropped: bool = False
+    is_queued: bool = False
     version: Version | None = None
     failure: str | None = None
     due_at: float = 0.0
@@ -63,7 +65,8 @@ class Task:
     @property
     def may_block(self) -> bool:
         """Whether it may be given a slot: the failing ones wait out their back-off in the queue first."""
-        return not (self.is_stand_in or self.is_dropped) and self.failure is None
+        is_polled = self.is_stand_in or isinstance(self.query, Polled)
+        return not (is_polled or self.is_dropped) and self.failure is None
 
     def drop(self) -> None:
         """Note that nobody wants its answer any more, nor those of what stands in for it."""
@@ -126,6 +129,7 @@ class TaskQueue:
 
     def add(self, task: Task) -> None:
         """Put a task in by its `due_at`."""
+        task.is_queued = True
         heapq.heappush(self._heap, (task.due_at, next(self._order), task))
 
     def next_due_at(self) -> float | None:
@@ -134,7 +138,9 @@ class TaskQueue:
 
     def pop(self) -> Task:
         """Take the first one out; there must be one."""
-        return heapq.heappop(self._heap)[2]
+        task = heapq.heappop(self._heap)[2]
+        task.is_queued = False
+        return task
 
     def take(self, fits: Callable[[Task], bool]) -> Task | None:
         """Take out the first one that *fits*, None where none does."""
@@ -143,6 +149,7 @@ class TaskQueue:
             return None
         self._heap.remove(found)
         heapq.heapify(self._heap)
+        found[2].is_queued = False
         return found[2]
 
     def tidy(self) -> None:

@@ -137,6 +137,9 @@ class VaultWatcher:
         if self._dynamic is not None:
             self._dynamic.retain(in_use)
 
+    def interrupt(self, query: Query) -> None:
+        """Let a read under way come to its end: it does not wait for a change, and what it may have created counts."""
+
     def close(self) -> None:
         """End every fetch and the keeping of the token at once.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.bench.footprint import measure_drift_look, measure_memory, measure_start
 from tests.bench.isolation import measure_isolation
 from tests.bench.latency import measure_secret, measure_signal
+from tests.bench.scale import measure_large_folder, measure_many_files, measure_many_keys, measure_processor_time
 from tests.servers.consul import ConsulServer
 from tests.servers.obtain import find_program
 from tests.servers.openbao import OpenBaoServer
@@ -21,6 +22,10 @@ MEMORY_BUDGET_MIB = 56.0
 ISOLATION_BUDGET = 1.5
 DRIFT_BUDGET_MS = 250.0
 START_BUDGET_MS = 350.0
+# Of so many keys in one folder: connections, resident memory, and how much longer than with one key a change may take.
+MANY_KEYS_BUDGETS = {1_000: (4, 60.0, 3.0), 5_000: (4, 90.0, 10.0)}
+PROCESSOR_RATIO_BUDGET = 2.0
+MANY_FILES_BUDGET_MS = 1000.0
 
 
 def _row(name: str, figure: str, *, budget: str, is_kept: bool) -> bool:
@@ -38,7 +43,7 @@ def main() -> int:
         folder = Path(name)
         places = {
             part: folder / part
-            for part in ("start", "signal", "secret", "memory", "isolation", "drift", "consul", "openbao")
+            for part in ("start", "signal", "secret", "memory", "isolation", "drift", "scale", "consul", "openbao")
         }
         for place in places.values():
             place.mkdir()
@@ -54,6 +59,7 @@ def main() -> int:
             OpenBaoServer(places["openbao"], find_program("bao").path) as openbao,
         ):
             kept += _measure_servers(places, consul, openbao)
+            kept += _measure_scale(places["scale"], consul)
     return 0 if all(kept) else 1
 
 
@@ -88,6 +94,36 @@ def _measure_servers(places: dict[str, Path], consul: ConsulServer, openbao: Ope
     is_kept = memory.after_changes_and_scrape <= MEMORY_BUDGET_MIB
     budget = f"{MEMORY_BUDGET_MIB:.0f} MiB"
     kept.append(_row("resident, one Consul and one Vault source", figure, budget=budget, is_kept=is_kept))
+    return kept
+
+
+def _measure_scale(place: Path, consul: ConsulServer) -> list[bool]:
+    kept = []
+    one = measure_many_keys(place, consul, keys=1, writes=40)
+    print(f"      KV write to file, one key: median {one.median:.2f} ms")
+    for keys, (connections, mebibytes, ratio) in MANY_KEYS_BUDGETS.items():
+        many = measure_many_keys(place, consul, keys=keys, writes=40)
+        times = many.median / one.median
+        figure = (
+            f"{many.connections} connections, {many.memory:.1f} MiB, median {many.median:.2f} ms ({times:.1f} times)"
+        )
+        budget = f"{connections} connections, {mebibytes:.0f} MiB, {ratio:.0f} times one key's"
+        is_kept = many.connections <= connections and many.memory < mebibytes and times <= ratio
+        kept.append(_row(f"{keys} keys of one folder", figure, budget=budget, is_kept=is_kept))
+    few, all_ = (measure_processor_time(place, consul, bundles=bundles, writes=100) for bundles in (1, 100))
+    figure = f"{all_:.2f} ms of processor time, with 10 templates {few:.2f} ms: {all_ / few:.2f} times"
+    budget = f"{PROCESSOR_RATIO_BUDGET:.0f} times"
+    is_kept = all_ <= few * PROCESSOR_RATIO_BUDGET
+    kept.append(_row("one change, 1000 templates in 100 bundles", figure, budget=budget, is_kept=is_kept))
+    milliseconds, processor = measure_many_files(place, consul, files=1000, writes=20)
+    figure = f"median {milliseconds:.0f} ms from write to file, {processor:.0f} ms of processor time"
+    budget = f"{MANY_FILES_BUDGET_MS:.0f} ms"
+    is_kept = milliseconds <= MANY_FILES_BUDGET_MS
+    kept.append(_row("one change in a bundle of 1000 files", figure, budget=budget, is_kept=is_kept))
+    large = measure_large_folder(place, consul, writes=20)
+    figure = f"{large.whole_reads} reads of all of it, {large.requests} requests, {large.memory:.1f} MiB"
+    is_kept = large.whole_reads == 0
+    kept.append(_row("20 of 100000 keys, 20 changes", figure, budget="no read of all of it", is_kept=is_kept))
     return kept
 
 

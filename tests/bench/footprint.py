@@ -38,12 +38,12 @@ def measure_memory(folder: Path, consul: ConsulServer, openbao: OpenBaoServer) -
     )
     published = folder / "out" / "f"
     with Sidecar(config, environ={"VAULT_TOKEN": openbao.token}) as sidecar:
-        at_rest = _resident(sidecar.pid)
+        at_rest = resident_mebibytes(sidecar.pid)
         for number in range(1, 11):
             consul.put("bench/memory", f"{number}")
             wait_until(lambda number=number: published.read_text().startswith(f"{number} "))  # type: ignore[misc]
         sidecar.get("/metrics")
-        return Memory(at_rest, _resident(sidecar.pid))
+        return Memory(at_rest, resident_mebibytes(sidecar.pid))
 
 
 def measure_drift_look(folder: Path, *, files: int, size: int) -> float:
@@ -61,7 +61,8 @@ def measure_drift_look(folder: Path, *, files: int, size: int) -> float:
     return statistics.median(times)
 
 
-def _resident(pid: int) -> float:
+def resident_mebibytes(pid: int) -> float:
+    """Return how much memory a process has in use."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024
 

@@ -199,6 +199,24 @@ def test_close_ends_a_fetch_that_waits(harness: Harness) -> None:
     harness.watcher.close()
 
 
+def test_interrupting_a_query_ends_its_fetch_and_no_later_one(harness: Harness) -> None:
+    harness.set(a="one")
+    wait_seconds = 30.0 if harness.watcher.max_blocking else 0.0
+    version = fetch(harness, "a", wait_seconds=wait_seconds).version
+    (query,) = harness.watcher.plan(frozenset({harness.dependency("a")}))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(fetch, harness, "a", after=version, wait_seconds=wait_seconds)
+
+        def is_over() -> bool:
+            # Again and again: the fetch may not have begun yet.
+            harness.watcher.interrupt(query)
+            return waiting.done()
+
+        wait_until(is_over, timeout=_SOON_SECONDS)
+        assert waiting.result().reading is None
+    assert read_text(harness, "a") == "one"
+
+
 def test_value_is_in_no_representation_of_the_watcher(harness: Harness) -> None:
     harness.set(a=SECRET)
     assert read_text(harness, "a") == SECRET

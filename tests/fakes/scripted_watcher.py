@@ -27,6 +27,7 @@ class ScriptedWatcher:
         self.blocking_now = 0
         self.most_blocking = 0
         self.is_closed = False
+        self.interrupted: Counter[Query] = Counter()
         self._values: dict[str, Reading] = {}
         self._errors: dict[str, Callable[[], Exception]] = {}
         self._version = 1
@@ -63,7 +64,10 @@ class ScriptedWatcher:
             if after == self._version and wait_seconds:
                 self.blocking_now += 1
                 self.most_blocking = max(self.most_blocking, self.blocking_now)
-                self._changed.wait_for(lambda: self.is_closed or after != self._version, wait_seconds)
+                before = self.interrupted[query]
+                self._changed.wait_for(
+                    lambda: self.is_closed or after != self._version or self.interrupted[query] > before, wait_seconds
+                )
                 self.blocking_now -= 1
             if self.is_closed:
                 message = "closed"
@@ -81,6 +85,11 @@ class ScriptedWatcher:
         """Serve the same data to the next process."""
         with self._changed:
             self.is_closed = False
+
+    def interrupt(self, query: Query) -> None:
+        with self._changed:
+            self.interrupted[query] += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:

@@ -46,6 +46,9 @@ class Followed:
         reading = self.store.take("test")[1][wanted].reading
         return reading.value if reading is not None else "not read yet"
 
+    def error(self, wanted: Dependency) -> Exception | None:
+        return self.store.take("test")[1][wanted].error
+
     @property
     def requests(self) -> float:
         counters = self.status.copy().counters

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
+import pytest
+
 from confcar.errors import SourceDeniedError
 from confcar.model import ABSENT, Dependency, Reading
 from tests.integration.consul_following import following, want, watcher_of
@@ -14,17 +16,21 @@ from tests.waiting import wait_until
 
 def _read(address: str, token: str, *wanted: Dependency) -> tuple[dict[Dependency, Reading], dict[Dependency, str]]:
     with watcher_of(address, token=token) as watcher:
-        readings: dict[Dependency, Reading] = {}
-        failures: dict[Dependency, str] = {}
-        for query, share in watcher.plan(frozenset(wanted)).items():
-            try:
-                snapshot = watcher.fetch(query, share, after=None, wait_seconds=0)
-            except SourceDeniedError as error:
-                failures |= dict.fromkeys(share, str(error))
-            else:
-                readings |= snapshot.readings
-                failures |= {each: str(error) for each, error in snapshot.failures.items()}
-        return readings, failures
+        while True:
+            readings: dict[Dependency, Reading] = {}
+            failures: dict[Dependency, str] = {}
+            plans_again = False
+            for query, share in watcher.plan(frozenset(wanted)).items():
+                try:
+                    snapshot = watcher.fetch(query, share, after=None, wait_seconds=0)
+                except SourceDeniedError as error:
+                    failures |= dict.fromkeys(share, str(error))
+                else:
+                    readings |= snapshot.readings
+                    failures |= {each: str(error) for each, error in snapshot.failures.items()}
+                    plans_again = plans_again or snapshot.plans_again
+            if not plans_again:
+                return readings, failures
 
 
 def test_what_the_token_may_not_read_is_denied_and_never_empty(consul_acl: ConsulServer) -> None:
@@ -85,3 +91,39 @@ def test_a_folder_that_may_be_read_but_not_listed_leaves_its_keys_readable(
         readings, failures = _read(strict.address, token, tree, key)
         assert readings == {key: Reading(b"1")}
         assert 'key_prefix "app/" { policy = "list" }' in failures[tree]
+
+
+def test_many_keys_of_a_folder_that_may_not_be_listed_are_read_one_by_one(consul_program: Path, tmp_path: Path) -> None:
+    token = str(uuid.uuid4())
+    tokens = {"initial_management": token, "agent": token}
+    settings = {"enabled": True, "default_policy": "deny", "enable_key_list_policy": True, "tokens": tokens}
+    strict = ConsulServer(tmp_path / "consul", consul_program, acl=True, settings={"acl": settings})
+    strict.token = token
+    keys = [want("key", f"app/k{number}") for number in range(10, 50)]
+    with strict:
+        strict.put_many({key.path: "1" for key in keys[:30]})
+        token_file = tmp_path / "token"
+        token_file.write_text(strict.create_token('key_prefix "app/" { policy = "read" }'))
+        with following(strict.address, *keys, token_file=token_file, max_connections=6) as followed:
+            wait_until(lambda: [followed.value(key) for key in keys] == [b"1"] * 30 + [None] * 10)
+            strict.put_many({key.path: "2" for key in keys})
+            wait_until(lambda: all(followed.value(key) == b"2" for key in keys))
+            assert followed.is_up
+
+
+@pytest.mark.parametrize("connections", [pytest.param(32, id="one-by-one"), pytest.param(4, id="in-batches")])
+def test_keys_that_a_listing_hides_are_denied_and_the_others_of_the_folder_are_read(
+    connections: int, consul_acl: ConsulServer
+) -> None:
+    keys = [want("key", f"acl/many/{name}{number}") for name in ("open", "shut") for number in range(8)]
+    consul_acl.put_many({key.path: "1" for key in keys})
+    token = consul_acl.create_token('key_prefix "acl/many/open" { policy = "read" }')
+    missing = want("key", "acl/many/open-none")
+    with following(consul_acl.address, *keys, missing, token=token, max_connections=connections) as followed:
+        wait_until(lambda: all(followed.value(key) == b"1" for key in keys[:8]))
+        wait_until(lambda: followed.value(missing) is None)
+        wait_until(lambda: all(isinstance(followed.error(key), SourceDeniedError) for key in keys[8:]))
+        for key in keys[:8]:
+            consul_acl.put(key.path, "2")
+        wait_until(lambda: all(followed.value(key) == b"2" for key in keys[:8]))
+        assert all(followed.value(key) == "not read yet" for key in keys[8:])

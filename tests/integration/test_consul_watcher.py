@@ -53,17 +53,17 @@ def test_changes_arrive_at_once_and_all_of_them(consul: ConsulServer, kv_prefix:
 
 
 def test_the_ceiling_holds_and_what_does_not_fit_is_polled(consul: ConsulServer, kv_prefix: str) -> None:
-    keys = [want("key", f"{kv_prefix}/many/{number:03}") for number in range(60)]
+    folders = [want("ls", f"{kv_prefix}/many/{number:03}") for number in range(60)]
     before = connections_to(consul.port)
-    with following(consul.address, *keys, max_connections=8) as followed:
-        wait_until(lambda: all(followed.value(key) is None for key in keys))
-        consul.put_many({key.path: "new" for key in keys})
+    with following(consul.address, *folders, max_connections=8) as followed:
+        wait_until(lambda: all(followed.value(folder) == {} for folder in folders))
+        consul.put_many({f"{folder.path}/a": "new" for folder in folders})
         most = 0
 
         def all_seen() -> bool:
             nonlocal most
             most = max(most, connections_to(consul.port) - before)
-            return all(followed.value(key) == b"new" for key in keys)
+            return all(followed.value(folder) == {"a": b"new"} for folder in folders)
 
         wait_until(all_seen)
         # The helper's own requests may be among those counted.

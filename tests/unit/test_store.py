@@ -188,3 +188,31 @@ def test_no_change_is_lost_and_no_pair_is_torn_between_threads() -> None:
             seen = reading.value
     writer.join()
     assert seen == b"2000"
+
+
+def test_a_view_follows_what_is_wanted_what_changes_and_what_fails() -> None:
+    store = Store()
+    a, b, c = (Dependency("local", "key", path) for path in "abc")
+    store.subscribe("web", frozenset({a, b}), lambda: None)
+    store.put({a: Reading(b"1")})
+    assert dict(store.take("web")[1]) == {a: Answer(Reading(b"1")), b: UNANSWERED}
+    error = SourceUnavailableError("away")
+    store.fail({a: error})
+    store.subscribe("web", frozenset({a, c}), lambda: None)
+    assert dict(store.take("web")[1]) == {a: Answer(Reading(b"1"), error), c: UNANSWERED}
+    store.subscribe("web", frozenset({c}), lambda: None)
+    store.subscribe("web", frozenset({a, c}), lambda: None)
+    assert dict(store.take("web")[1]) == {a: UNANSWERED, c: UNANSWERED}
+
+
+def test_what_a_source_said_is_forgotten_for_its_readers_too_when_another_place_takes_its_name() -> None:
+    store = Store()
+    web = Bundle(store, "web", A, B)
+    store.put({A: ONE, B: TWO})
+    assert web.knows(A) == Answer(ONE)
+
+    store.forget_source({"s"})
+
+    changed, view = store.take("web")
+    assert (set(changed), view[A], view[B]) == ({A, B}, UNANSWERED, UNANSWERED)
+    assert web.woken == 1

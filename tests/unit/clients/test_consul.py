@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from confcar.clients.consul import ConsulClient
+from confcar.clients.consul import ConsulClient, Terms
 from confcar.config.sources import ConsulOptions
 from confcar.errors import ConfigError, SourceDataError, SourceDeniedError, SourceError, SourceUnavailableError
 from tests.fakes.consul_api import FakeConsul
@@ -91,7 +91,7 @@ def test_a_token_file_that_cannot_be_used_is_denied_with_words(
 def test_datacenter_namespace_partition_and_consistency_are_asked_for() -> None:
     options = {"datacenter": "dc 2", "namespace": "team-a", "partition": "p", "consistency": "consistent"}
     with FakeConsul() as server, _client(server.address, **options) as client:
-        client.read_folder("sites", after=7, wait_seconds=0.01)
+        client.read_prefix("sites/", Terms(after=7, wait_seconds=0.01))
     params = dict(server.asked[0].params)
     assert params.pop("wait")
     tenancy = {"dc": "dc 2", "ns": "team-a", "partition": "p", "consistent": "1"}

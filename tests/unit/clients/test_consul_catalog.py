@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from confcar.clients.consul import ConsulClient
+from confcar.clients.consul import ConsulClient, Terms
 from confcar.clients.consul_catalog import Subject
 from confcar.config.sources import ConsulOptions
 from confcar.errors import SourceDeniedError, SourceUnavailableError
@@ -79,7 +79,7 @@ def test_keys_of_another_datacenter_are_asked_for_in_the_same_namespace() -> Non
     with FakeConsul() as server:
         client = client_of(server, namespace="team-a", partition="blue")
         client.read_key("a", datacenter="dc2")
-        client.read_folder("a", datacenter="dc2")
+        client.read_prefix("a/", Terms(), datacenter="dc2")
         client.close()
     assert server.asked[0].params == {"dc": "dc2", "ns": "team-a", "partition": "blue"}
     assert server.asked[1].params == {"dc": "dc2", "ns": "team-a", "partition": "blue", "recurse": "1"}

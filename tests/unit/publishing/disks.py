@@ -116,6 +116,9 @@ class RecordingDisk(HookedDisk):
         if name in {"sync", "sync_folder"}:
             self.syncs += 1
             self.dirty.discard(path)
+        elif name == "sync_file_system":
+            self.syncs += 1
+            self.dirty.clear()
         else:
             self.dirty.add(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,37 @@ def test_a_small_swap_costs_three_syncs_before_the_primary_can_be_told(tmp_path:
     publisher.acknowledge(2)
     publisher.finish()
     assert disk.syncs == 5
+    assert disk.dirty == set()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_many_files_are_made_durable_by_one_sync_before_they_are_seen(tmp_path: Path, mode: PublishMode) -> None:
+    disk = RecordingDisk()
+    publisher = opened(tmp_path / "web", mode, disk=disk)
+    publish(publisher, [file(f"d/{number}", "1") for number in range(200)])
+    disk.dirty, disk.log, disk.syncs = set(), [], 0
+    files = [file(f"d/{number}", "2" if number == 7 else "1") for number in range(200)]
+    publisher.publish(publisher.stage(files), acknowledged=False)
+    calls = [name for name, _, _ in disk.log]
+    assert calls.index("sync_file_system") < calls.index("rename")
+    assert disk.syncs < 10
+    publisher.finish()
+    assert disk.dirty == set()
+
+
+def test_many_files_are_synced_one_by_one_where_the_kernel_knows_no_other_way(tmp_path: Path) -> None:
+    class OldDisk(RecordingDisk):
+        def sync_file_system(self, descriptor: int) -> None:
+            raise NotImplementedError(descriptor)
+
+        def _step(self, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            if name != "sync_file_system":
+                super()._step(name, args, named)
+
+    disk = OldDisk()
+    publisher = opened(tmp_path / "web", disk=disk)
+    publish(publisher, [file(f"d/{number}", "1") for number in range(100)])
+    assert disk.syncs > 100
     assert disk.dirty == set()
 
 

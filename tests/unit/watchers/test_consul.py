@@ -255,9 +255,23 @@ def test_blocking_and_polling_stay_below_the_ceiling(connections: int, blocking:
         assert (made.watcher.max_blocking, made.watcher.max_polling) == (blocking, polling)
 
 
-def test_the_more_is_polled_the_rarer_each_is(consul: World) -> None:
-    assert consul.fetch(KEY).again_in_seconds == 1
-    wanted = frozenset(want("key", f"k/{number}") for number in range(1030))
-    query = min(consul.watcher.plan(wanted), key=str)
-    snapshot = consul.watcher.fetch(query, frozenset(sorted(wanted)[:1]), after=None, wait_seconds=0)
-    assert snapshot.again_in_seconds == 10
+def test_what_another_query_has_read_is_first_read_from_the_leader() -> None:
+    with world(consistency="stale") as consul:
+        consul.server.put("app/port", b"1")
+        consul.fetch(FOLDER, KEY)
+        assert consul.value(KEY) == b"1"
+        assert [("consistent" in asked.params) for asked in consul.server.asked] == [False, True]
+        consul.fetch(KEY)
+        assert "stale" in consul.server.asked[-1].params
+
+
+def test_an_interrupted_fetch_is_counted_apart_and_makes_no_outage(consul: World) -> None:
+    version = consul.fetch(KEY).version
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(consul.fetch, KEY, after=version, wait_seconds=50)
+        wait_until(lambda: len(consul.server.asked) == 2)
+        consul.watcher.interrupt(consul.query_for(KEY))
+        assert isinstance(waiting.exception(1), SourceUnavailableError)
+    counters = consul.status.copy().counters
+    assert counters["source_requests_total", "consul", "cancelled"] == 1
+    assert ("source_requests_total", "consul", "error") not in counters

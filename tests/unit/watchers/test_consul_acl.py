@@ -8,6 +8,7 @@ import pytest
 
 from confcar.errors import SourceDeniedError
 from confcar.model import ABSENT, Snapshot
+from confcar.watchers.consul_plan import FolderQuery, KeyQuery
 from tests.fakes.consul_api import Asked
 from tests.fakes.tcp import answer
 from tests.unit.watchers.consul_world import World, want, world
@@ -73,16 +74,32 @@ def test_without_a_token_an_empty_listing_is_doubted_where_the_default_is_deny()
         assert consul.value(want("ls", "nowhere")) == {}
 
 
-def test_keys_stay_readable_where_their_folder_may_not_be_listed(consul: World) -> None:
+def test_keys_go_their_own_way_where_their_folder_may_not_be_listed(consul: World) -> None:
     def no_lists(asked: Asked) -> bytes | None:
         return answer(b"Permission denied", status="403 Forbidden") if "recurse" in asked.params else None
 
     consul.server.put("app/port", b"80")
     consul.server.fault = no_lists
     snapshot = consul.fetch(FOLDER, KEY)
-    assert snapshot.readings[KEY].value == b"80"
+    assert snapshot.plans_again
+    assert snapshot.readings == {}
     assert _failures(snapshot) == {"tree app": SourceDeniedError}
-    assert snapshot.version is None
-    assert snapshot.again_in_seconds
+    plan = consul.watcher.plan(frozenset({FOLDER, KEY}))
+    assert {query: set(share) for query, share in plan.items()} == {
+        KeyQuery("app/port"): {KEY},
+        FolderQuery("app"): {FOLDER},
+    }
+    assert consul.value(KEY) == b"80"
     with pytest.raises(SourceDeniedError, match=r'key_prefix "app/" \{ policy = "read" \}'):
         consul.fetch(FOLDER)
+
+
+def test_keys_come_back_to_their_folder_once_it_may_be_listed(consul: World) -> None:
+    consul.server.put("app/port", b"80")
+    consul.server.fault = lambda asked: (
+        answer(b"Permission denied", status="403 Forbidden") if "recurse" in asked.params else None
+    )
+    assert consul.fetch(FOLDER, KEY).plans_again
+    consul.server.fault = lambda _: None
+    assert consul.fetch(FOLDER).plans_again
+    assert consul.query_for(FOLDER, KEY) == FolderQuery("app")

@@ -150,3 +150,13 @@ def kernel_watches() -> int:
         except OSError:  # the descriptor of the listing itself
             continue
     return sum(text.count("inotify wd:") for text in texts)
+
+
+def test_a_wake_that_is_forgotten_ends_no_later_wait() -> None:
+    kernel = Kernel()
+    kernel.wake()
+    assert kernel.wait(5.0)
+    kernel.forget_wake()
+    kernel.forget_wake()
+    assert not kernel.wait(0.05)
+    kernel.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,35 +18,8 @@ from confcar.watchers.base import Query
 from confcar.watchers.file import FileWatcher
 from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher
+from tests.unit.watchers.following_stage import Stage, key, make_stage, threads
 from tests.waiting import wait_until
-
-
-def key(path: str, source: str = "local") -> Dependency:
-    return Dependency(source, "key", path)
-
-
-@dataclass
-class Stage:
-    watcher: ScriptedWatcher
-    store: Store
-    status: Status
-    following: Following
-
-    def want(self, *paths: str, reader: str = "web") -> None:
-        self.following.want(reader, frozenset(map(key, paths)), lambda: None)
-
-    def value(self, path: str, reader: str = "web") -> object:
-        answer = self.following.take(reader)[1].get(key(path))
-        return None if answer is None or answer.reading is None else answer.reading.value
-
-    def error(self, path: str) -> Exception | None:
-        return self.following.take("web")[1][key(path)].error
-
-
-def make_stage(watcher: ScriptedWatcher) -> Stage:
-    store, status = Store(), Status()
-    status.add_source(watcher.name, "scripted")
-    return Stage(watcher, store, status, Following([watcher], store=store, status=status))
 
 
 @pytest.fixture
@@ -181,10 +153,6 @@ def test_two_changed_keys_of_one_snapshot_are_never_seen_apart() -> None:
     reader.join()
     stage.following.close()
     assert mixed == []
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("confcar-local")]
 
 
 def test_a_polled_query_moves_up_when_a_slot_gets_free() -> None:

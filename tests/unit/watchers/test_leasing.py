@@ -55,6 +55,9 @@ class Leasing:
         readings = {dependency: self.readings[dependency]}
         return Snapshot(len(self.fetched), readings, again_in_seconds=3600, has_asked=self.has_asked)
 
+    def interrupt(self, query: Query) -> None:
+        pass  # a read that may create something comes to its end
+
     def close(self) -> None:
         self.gate.set()
 
