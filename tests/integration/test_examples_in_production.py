@@ -165,22 +165,26 @@ def test_program_starts_with_what_consul_and_vault_hold_and_anew_where_it_change
     openbao.put_kv("db", {"user": "shop", "password": "first"}, mount=kv_mount)
     changes = {CONSUL: example_consul.address, VAULT: openbao.address, "secret/db": f"{kv_mount}/db"}
     config = in_production("dotenv", tmp_path / "example", changes)
-    environ = {"VAULT_TOKEN": openbao.token, "CONFCAR_SOURCES__VAULT__REFRESH": "200ms"}
+    environ = {
+        "CONFCAR_SOURCES__VAULT__REFRESH": "200ms",
+        "RUN_DIRECTORY": str(config.parent),
+        "VAULT_TOKEN": openbao.token,
+    }
     with Sidecar(config, environ=environ) as sidecar:
-        wait_until(lambda: starts(sidecar) == 1, timeout=30.0)
+        wait_until(lambda: len(starts(sidecar)) == 1, timeout=30.0)
         openbao.put_kv("db", {"user": "shop", "password": "second"}, mount=kv_mount)
-        wait_until(lambda: starts(sidecar) == 2, timeout=30.0)
+        wait_until(lambda: len(starts(sidecar)) == 2, timeout=30.0)
         example_consul.put("app/WORKERS", "5")
-        wait_until(lambda: starts(sidecar) == 3, timeout=30.0)
-    assert [line for line in sidecar.log().splitlines() if line.startswith("app: ")] == [
+        wait_until(lambda: len(starts(sidecar)) == 3, timeout=30.0)
+    assert starts(sidecar) == [
         "app: good day, 3 workers, postgres as shop:first@db.internal/shop, token: none",
         "app: good day, 3 workers, postgres as shop:second@db.internal/shop, token: none",
         "app: good day, 5 workers, postgres as shop:second@db.internal/shop, token: none",
     ]
 
 
-def starts(sidecar: Sidecar) -> int:
-    return sidecar.log().count("app: ")
+def starts(sidecar: Sidecar) -> list[str]:
+    return [line for line in sidecar.log().splitlines() if line.startswith("app: ")]
 
 
 def logins(folder: Path) -> int:
