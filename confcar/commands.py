@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from confcar import children
 from confcar.model import Change
 
 OUTPUT_LIMIT_BYTES = 64 * 1024
@@ -93,7 +94,7 @@ def run_command(
     """
     with _new_scratch("confcar-output-") as output:
         try:
-            process = subprocess.Popen(
+            process = children.start(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -107,12 +108,15 @@ def run_command(
             # Where the folder is at fault, the error names it in place of the program.
             at_fault = error.filename if isinstance(error, OSError) and error.filename else argv[0]
             return CommandResult(127, f"{os.fsdecode(at_fault)}: {reason}")
-        status = _wait_for(process, timeout_seconds)
-        timed_out = status is None
-        if status is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            status = _wait_for(process, _KILL_WAIT_SECONDS) or -signal.SIGKILL
+        try:
+            status = _wait_for(process, timeout_seconds)
+            timed_out = status is None
+            if status is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                status = _wait_for(process, _KILL_WAIT_SECONDS) or -signal.SIGKILL
+        finally:
+            children.release(process)
         return CommandResult(status, _tail(output.fileno()), timed_out)
 
 

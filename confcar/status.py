@@ -9,97 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from confcar.model import CONFIG_FOLDER, Missing
-
-BundleState = Literal["waiting", "pending", "published", "refused", "failed"]
-"""waiting: nothing was rendered yet. pending: data is missing. published: the newest data is on disk. refused: the
-check refused the newest render, or it was published and taken back. failed: rendering or publishing failed, or the
-primary is not well with what is published. What the primary was told of it is `reload`."""
+from confcar.bundle_status import BundleStatus
+from confcar.histogram import Histogram
+from confcar.model import CONFIG_FOLDER
+from confcar.primary_status import PrimaryStatus
+from confcar.source_status import SourceStatus
 
 # The metrics whose first label is a source; that of all others is a bundle.
 _SOURCE_METRICS = ("source_", "vault_", "consul_")
-LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseStatus:
-    """Something that a source gave and that ends. *ends_at* is None where that is not known."""
-
-    path: str
-    renewable: bool
-    ends_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """One source.
-
-    *up* is None before the first answer or failure; *trouble* is what is wrong with it although it answers, None where
-    nothing is; *details* are numbers of its own kind, by name.
-    """
-
-    type: str
-    up: bool | None = None
-    last_success: float | None = None
-    error: str | None = None
-    trouble: str | None = None
-    connections: int = 0
-    polled: int = 0
-    details: tuple[tuple[str, float], ...] = ()
-    leases: tuple[LeaseStatus, ...] | None = None
-    """What it gave and ends; None for a source that gives nothing of the kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckStatus:
-    """The last check of a bundle; *result* is None before the first."""
-
-    result: Literal["accepted", "refused"] | None = None
-    at: float | None = None
-    message: str | None = None
-    output: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadStatus:
-    """The reload of a bundle's current generation."""
-
-    pending: bool = False
-    attempts: int = 0
-    last_error: str | None = None
-    acknowledged_generation: int | None = None
-    acknowledged_at: float | None = None
-    last_successful: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedStatus:
-    """A generation that was taken back, by itself or *by_hand*; *attempts* counts how often its data was tried."""
-
-    generation: int
-    reason: str
-    since: float
-    attempts: int = 1
-    by_hand: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BundleStatus:
-    """One bundle."""
-
-    directory: str = ""
-    generation: int | None = None
-    published_at: float | None = None
-    state: BundleState = "waiting"
-    error: str | None = None
-    missing: tuple[Missing, ...] = ()
-    check: CheckStatus = CheckStatus()
-    reload: ReloadStatus = ReloadStatus()
-    refused: RefusedStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +29,6 @@ class ConfigStatus:
     path: str = ""
     loaded_at: float | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Counts per bucket of LATENCY_BUCKETS_SECONDS plus one for everything above, and the sum in seconds."""
-
-    counts: tuple[int, ...] = (0,) * (len(LATENCY_BUCKETS_SECONDS) + 1)
-    total: float = 0.0
-
-    def with_value(self, seconds: float) -> Histogram:
-        """Return this histogram with one more observation."""
-        index = next((i for i, bound in enumerate(LATENCY_BUCKETS_SECONDS) if seconds <= bound), -1)
-        counts = list(self.counts)
-        counts[index] += 1
-        return Histogram(tuple(counts), self.total + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +42,17 @@ class StatusCopy:
     histograms: dict[tuple[str, ...], Histogram]
     late: tuple[str, ...]
     config: ConfigStatus = ConfigStatus()
+    primary: PrimaryStatus | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether every bundle has a published generation."""
         return all(bundle.generation is not None for bundle in self.bundles.values())
+
+    @property
+    def unpublished(self) -> tuple[str, ...]:
+        """The bundles that have no published generation, in the order of the config."""
+        return tuple(name for name, bundle in self.bundles.items() if bundle.generation is None)
 
 
 @dataclass(slots=True)
@@ -161,6 +72,28 @@ class Status:
     _histograms: dict[tuple[str, ...], Histogram] = field(default_factory=dict)
     _beats: dict[str, _Beat] = field(default_factory=dict)
     _config: ConfigStatus = ConfigStatus()
+    _primary: PrimaryStatus | None = None
+    _on_publish: Callable[[], None] = field(default=lambda: None)
+
+    def show_primary(self, primary: PrimaryStatus) -> None:
+        """Show this of the primary from now on."""
+        with self._lock:
+            self._primary = primary
+
+    def update_primary(self, **changes: object) -> None:
+        """Replace fields of the PrimaryStatus; nothing where no primary is shown."""
+        with self._lock:
+            if self._primary is not None:
+                self._primary = replace(self._primary, **changes)  # type: ignore[arg-type]  # fields by name
+
+    @property
+    def primary(self) -> PrimaryStatus | None:
+        """What is shown of the primary now, None where there is none."""
+        return self._primary
+
+    def call_on_publish(self, listener: Callable[[], None]) -> None:
+        """Call *listener* in whatever thread shows another generation of a bundle, and when other bundles are shown."""
+        self._on_publish = listener
 
     def config_loaded(self, path: str) -> None:
         """Note that the config at *path* is in force from now on."""
@@ -188,6 +121,7 @@ class Status:
                 for name, directory in bundles.items()
             }
         self.tidy()
+        self._on_publish()
 
     def tidy(self) -> None:
         """Forget the numbers of what is not shown: a thread that ended late may have left some."""
@@ -246,6 +180,8 @@ class Status:
         with self._lock:
             if (bundle := self._bundles.get(name)) is not None:
                 self._bundles[name] = replace(bundle, **changes)  # type: ignore[arg-type]  # fields by name
+        if changes.get("generation") is not None:
+            self._on_publish()
 
     def update_reload(self, name: str, **changes: object) -> None:
         """Replace fields of a bundle's ReloadStatus."""
@@ -290,4 +226,5 @@ class Status:
                 dict(self._histograms),
                 tuple(sorted(name for name, beat in self._beats.items() if beat.due < now)),
                 self._config,
+                self._primary,
             )

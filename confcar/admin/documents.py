@@ -6,7 +6,10 @@ import time
 from dataclasses import asdict
 
 from confcar.admin.times import rfc3339
-from confcar.status import BundleStatus, LeaseStatus, RefusedStatus, SourceStatus, StatusCopy
+from confcar.bundle_status import BundleStatus, RefusedStatus
+from confcar.primary_status import PrimaryStatus
+from confcar.source_status import LeaseStatus, SourceStatus
+from confcar.status import StatusCopy
 
 _REASONS = {
     "waiting": "nothing was rendered yet",
@@ -28,7 +31,7 @@ def status_document(copy: StatusCopy, version: str) -> dict[str, object]:
         },
         "sources": {name: _source(source) for name, source in copy.sources.items()},
         "bundles": {name: _bundle(bundle) for name, bundle in copy.bundles.items()},
-        "primary": {},
+        "primary": {} if copy.primary is None else _primary(copy.primary),
     }
 
 
@@ -74,9 +77,26 @@ def _refused(refused: RefusedStatus | None) -> dict[str, object] | None:
     return None if refused is None else {**asdict(refused), "since": rfc3339(refused.since)}
 
 
+def _primary(primary: PrimaryStatus) -> dict[str, object]:
+    last, environment = primary.last_exit, primary.environment
+    return {
+        "mode": primary.mode,
+        "state": primary.state,
+        "pid": primary.pid,
+        "started_at": rfc3339(primary.started_at),
+        "restarts": primary.restarts,
+        "last_exit": None if last is None else {"code": last.code, "signal": last.signal, "at": rfc3339(last.at)},
+        "waits_for": primary.waits_for,
+        "error": primary.error,
+        "environment": None if environment is None else asdict(environment),
+    }
+
+
 def _bundle(bundle: BundleStatus) -> dict[str, object]:
     reload = asdict(bundle.reload)
     reload["acknowledged_at"] = rfc3339(bundle.reload.acknowledged_at)
+    if (slot := bundle.reload.slot) is not None:
+        reload["slot"] |= {"since": rfc3339(slot.since), "without_at": rfc3339(slot.without_at)}
     check = asdict(bundle.check)
     check["at"] = rfc3339(bundle.check.at)
     return {

@@ -10,7 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.exposition import generate_latest
 
-from confcar.status import LATENCY_BUCKETS_SECONDS, Histogram, StatusCopy
+from confcar.histogram import LATENCY_BUCKETS_SECONDS, Histogram
+from confcar.status import StatusCopy
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -21,6 +22,7 @@ _COUNTERS = {
     "reload_total": ("Reload steps, and verify after them, by kind and result.", ("bundle", "kind", "result")),
     "rollback_total": ("How often the generation before came back.", ("bundle",)),
     "drift_repaired_total": ("How often published files were repaired that others had changed.", ("bundle",)),
+    "rollout_total": ("Reloads by how they came to a slot of the fleet's rollout.", ("bundle", "result")),
 }
 _GAUGES = {
     "vault_token_ttl_seconds": ("What was left of the token's life when it was last looked at.", ("source",)),
@@ -42,6 +44,7 @@ class _Copied:
         yield from self._config()
         yield from self._sources()
         yield from self._bundles()
+        yield from self._primary()
         for name, (text, labels) in _COUNTERS.items():
             counter = CounterMetricFamily(f"confcar_{name}", text, labels=labels)
             for values, count in self._of(self._copy.counters, name):
@@ -73,6 +76,18 @@ class _Copied:
             successful.add_metric((), float(config.error is None))
         yield from (loaded, successful)
 
+    def _primary(self) -> Iterator[Metric]:
+        primary = self._copy.primary
+        up = GaugeMetricFamily("confcar_primary_up", "Whether the primary that confcar starts or follows runs.")
+        restarts = CounterMetricFamily("confcar_primary_restarts_total", "How often the primary was started again.")
+        start = GaugeMetricFamily("confcar_primary_start_timestamp_seconds", "When the primary was started.")
+        if primary is not None:
+            up.add_metric((), float(primary.state in {"running", "stopping"}))
+            restarts.add_metric((), primary.restarts)
+            if primary.started_at is not None:
+                start.add_metric((), primary.started_at)
+        yield from (up, restarts, start)
+
     def _sources(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("confcar_source_up", "Whether the source answers.", labels=("source",))
         success = GaugeMetricFamily(
@@ -103,6 +118,8 @@ class _Copied:
         yield gauge("render_missing_keys", "Data that the bundle waits for.", missing)
         pending: dict[str, float | None] = {n: float(b.reload.pending) for n, b in bundles.items()}
         yield gauge("reload_pending", "Whether the primary is owed a reload.", pending)
+        paced = {n: float(b.reload.slot.state == "waiting") if b.reload.slot else 0.0 for n, b in bundles.items()}
+        yield gauge("rollout_waiting", "Whether a reload waits for a slot of the fleet's rollout.", {**paced})
         last = {
             n: None if b.reload.last_successful is None else float(b.reload.last_successful) for n, b in bundles.items()
         }

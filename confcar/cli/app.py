@@ -55,7 +55,9 @@ def run(config: ConfigOption = None) -> None:
     from confcar.cli.context import load_context
     from confcar.daemon.life import run as live
 
-    live(load_context(config))
+    code = live(load_context(config))
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import typer
 from confcar.cli.context import load_context
 from confcar.cli.masking import shown, unified_diff
 from confcar.daemon.assembly import Context
-from confcar.daemon.preview import Preview, compile_templates, preview, published
+from confcar.daemon.preview import PRIMARY_ENVIRONMENT, Preview, compile_templates, preview, published, template_sets
 from confcar.errors import ConfcarError, ConfigError
 from confcar.publishing.publisher import PublishedFile
 
@@ -37,9 +37,10 @@ def check(config: Path | None, *, is_live: bool, timeout_seconds: float) -> None
     if not is_live:
         return
     errors: list[tuple[str, ConfcarError]] = []
-    for found in preview(context, tuple(settings.bundles), timeout_seconds=timeout_seconds):
+    for found in preview(context, tuple(template_sets(context)), timeout_seconds=timeout_seconds):
         if found.error is None:
-            print(f"{found.bundle}: all data is there; {_counted(len(found.files), 'file')} would be written")
+            noun, verb = ("variable", "set") if found.bundle == PRIMARY_ENVIRONMENT else ("file", "written")
+            print(f"{found.bundle}: all data is there; {_counted(len(found.files), noun)} would be {verb}")
         else:
             errors.append((f"{found.bundle}: ", found.error))
     for name, source in context.status.copy().sources.items():

@@ -74,6 +74,8 @@ def describe(document: dict[str, Any], now: float, paint: Paint) -> list[str]:
     lines += ["", paint(_BOLD, "bundles")]
     for name, bundle in document["bundles"].items():
         lines += _bundle(name, bundle, now, paint)
+    if document.get("primary"):
+        lines += ["", paint(_BOLD, "primary"), *_primary(document["primary"], now, paint)]
     lines += ["", paint(_BOLD, "sources")]
     for name, source in document["sources"].items():
         lines += _source(name, source, now, paint)
@@ -104,6 +106,31 @@ def _bundle(name: str, bundle: dict[str, Any], now: float, paint: Paint) -> list
         lines.append(paint(_YELLOW, f"    reload pending, tried {reload['attempts']} times"))
         if reload["last_error"]:
             lines.append(f"      {reload['last_error']}")
+    return lines
+
+
+def _primary(primary: dict[str, Any], now: float, paint: Paint) -> list[str]:
+    colour = {"running": _GREEN, "ended": _RED, "restarting": _YELLOW}.get(primary["state"], _DIM)
+    state = paint(colour, f"{primary['state']:<9}")
+    parts = [f"PID {primary['pid']}"] if primary["pid"] else []
+    parts += [f"for {_ago(primary['started_at'], now)}"] if primary["started_at"] else []
+    parts += [f"started again {primary['restarts']} times"] if primary["restarts"] else []
+    lines = [f"  {primary['mode']:<20} {state}  {', '.join(parts)}".rstrip()]
+    if last := primary["last_exit"]:
+        how = last["signal"] or f"code {last['code']}"
+        lines.append(f"    ended last with {how}, {_ago(last['at'], now)} ago")
+    if primary["waits_for"] and primary["state"] == "waiting":
+        lines.append(f"    waits for: {primary['waits_for']}")
+    if primary["error"]:
+        lines.append(paint(_RED, f"    {primary['error']}"))
+    return lines + _environment(primary["environment"] or {}, paint)
+
+
+def _environment(environment: dict[str, Any], paint: Paint) -> list[str]:
+    lines = [paint(_RED, f"    environment: {line}") for line in str(environment.get("error") or "").splitlines()]
+    for each in environment.get("missing", ()):
+        lines.append(f"    its environment waits for {each['function']}({each['path']!r}) from {each['source']}")
+        lines.append(f"      {each['template']}:{each['line']}: {each['reason']}")
     return lines
 
 

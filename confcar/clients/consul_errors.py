@@ -33,12 +33,14 @@ class Request:
         rule: The ACL rule that allows it, e.g. `key "app/port"`; empty where none is known.
         token: What was sent, never shown; empty for none.
         datacenter: The datacenter asked for; None for the agent's own.
+        policy: What the rule has to grant, "read" or "write".
     """
 
     server: str
     rule: str
     token: str
     datacenter: str | None = None
+    policy: str = "read"
 
     def __repr__(self) -> str:
         return f"Request({self.server!r}, {self.rule!r})"
@@ -109,7 +111,7 @@ def _denial(known: str, request: Request) -> str:
     if "acl not found" in known:
         return "does not know the token: it was deleted, has expired or belongs to another datacenter"
     # With `acl.enable_key_list_policy` reading is not enough to list.
-    policy = "list" if "key:list" in known else "read"
+    policy = "list" if "key:list" in known else request.policy
     needs = f' {request.rule} {{ policy = "{policy}" }}' if request.rule else " more rights"
     if not request.token:
         return f"denies it to who has no token; give one with{needs} by `token_file` or CONSUL_HTTP_TOKEN"

@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import consul.base
-from consul.exceptions import ConsulException
+from consul.exceptions import ConsulException, NotFound
 from urllib3.exceptions import HTTPError
 
 from confcar.clients.cancellation import current_cancellation
@@ -28,12 +28,13 @@ from confcar.config.sources import ConsulOptions
 from confcar.errors import SourceDataError, SourceDeniedError
 
 REQUEST_TIMEOUT_SECONDS = 15.0
-"""How long a read that does not block may take."""
+"""How long a request that does not block may take, where nothing else is said."""
 MILLISECONDS = "ms"
 """The unit of the waits that are sent."""
 
 _Result = TypeVar("_Result")
 _FOUND, _NOT_FOUND = 200, 404
+_ANSWERS = frozenset({_FOUND, _NOT_FOUND})
 _WITHOUT_INDEX = {"/v1/catalog/datacenters"}
 _NO_HEADERS: Mapping[str, str] = {}
 _MOST_BYTES: ContextVar[int | None] = ContextVar("most_bytes", default=None)
@@ -63,6 +64,11 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     accepted: frozenset[int] = frozenset({_FOUND})
 
+    @property
+    def policy(self) -> str:
+        """What the ACL rule that allows it has to grant."""
+        return "read" if self.method == "GET" else "write"
+
 
 class Library(consul.base.Consul):  # type: ignore[misc]  # py-consul ships no types
     """py-consul, with our transport where its own would be."""
@@ -80,7 +86,7 @@ class Library(consul.base.Consul):  # type: ignore[misc]  # py-consul ships no t
 
 
 class Http:
-    """What py-consul calls: its transport's interface, as far as reading needs it. Thread-safe.
+    """What py-consul calls: its transport's interface, as far as confcar needs it. Thread-safe.
 
     Attributes:
         options: As configured.
@@ -88,12 +94,19 @@ class Http:
     """
 
     def __init__(
-        self, transport: Transport, options: ConsulOptions, consistency: str, *, on_request: Callable[[str], None]
+        self,
+        transport: Transport,
+        options: ConsulOptions,
+        consistency: str,
+        *,
+        on_request: Callable[[str], None],
+        timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
     ) -> None:
         self.options = options
         self.server = transport.server
         self._transport = transport
         self._on_request = on_request
+        self._timeout_seconds = timeout_seconds
         tenancy = {"ns": options.namespace, "partition": options.partition}
         self._always = [(name, value) for name, value in tenancy.items() if value]
         # py-consul can be told for some calls only, and for none of the health checks'.
@@ -108,24 +121,46 @@ class Http:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Reply:
         """Make a GET for py-consul, and return what it makes of the answer together with the answer's headers."""
-        call = Call("GET", path, params, headers, accepted=frozenset({_FOUND, _NOT_FOUND}))
+        call = Call("GET", path, params, headers, accepted=_ANSWERS)
         response, had_token = self.exchange(call)
         server = self.server
         if "X-Consul-Index" not in response.headers and path not in _WITHOUT_INDEX:
             raise not_consul(server, f"status {response.status}, no X-Consul-Index")
-        try:
-            text = response.data.decode()
-            result = callback(consul.base.Response(response.status, response.headers, text))
-        except (ConsulException, LookupError, TypeError, ValueError, AttributeError):
-            # Their texts quote the body, which holds the values.
-            raise not_consul(server, "not its JSON") from None
-        return Reply(result, response.headers, had_token)
+        return Reply(_result_of(response, callback, server), response.headers, had_token)
+
+    def put(
+        self,
+        callback: Callable[[consul.base.Response], _Result],
+        path: str,
+        *,
+        params: Sequence[tuple[str, object]] = (),
+        headers: Mapping[str, str] = _NO_HEADERS,
+        data: str | bytes = b"",
+    ) -> Reply:
+        """Make a PUT for py-consul; it is never made twice."""
+        body = data.encode() if isinstance(data, str) else data
+        return self._write(Call("PUT", path, params, headers, body, _ANSWERS), callback)
+
+    def delete(
+        self,
+        callback: Callable[[consul.base.Response], _Result],
+        path: str,
+        *,
+        params: Sequence[tuple[str, object]] = (),
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> Reply:
+        """Make a DELETE for py-consul; it is never made twice."""
+        return self._write(Call("DELETE", path, params, headers, None, _ANSWERS), callback)
+
+    def _write(self, call: Call, callback: Callable[[consul.base.Response], _Result]) -> Reply:
+        response, had_token = self.exchange(call)
+        return Reply(_result_of(response, callback, self.server), response.headers, had_token)
 
     def exchange(self, call: Call) -> tuple[Response, bool]:
         """Return the answer, of an accepted status, and whether a token was sent; raises confcar's errors."""
         token = _read_token(self.options)
         server, named = self.server, dict(call.params)
-        request = Request(server, _rule(call.path, call.params), token, str(named.get("dc") or "") or None)
+        request = Request(server, _rule(call), token, str(named.get("dc") or "") or None, call.policy)
         target = quote(call.path, safe="/") + "?" + urlencode([*call.params, *self._always])
         headers = {**call.headers, "X-Consul-Token": token} if token else call.headers
         try:
@@ -134,7 +169,7 @@ class Http:
                 target,
                 headers=headers,
                 body=call.body,
-                timeout_seconds=_deadline_seconds(named),
+                timeout_seconds=_deadline_seconds(named, self._timeout_seconds),
                 most_bytes=_MOST_BYTES.get(),
             )
         except AnswerTooLargeError as error:
@@ -162,19 +197,32 @@ def at_most(most_bytes: int | None) -> Iterator[None]:
         _MOST_BYTES.reset(token)
 
 
-def _deadline_seconds(params: Mapping[str, object]) -> float:
+def _result_of(response: Response, callback: Callable[[consul.base.Response], _Result], server: str) -> _Result | None:
+    try:
+        return callback(consul.base.Response(response.status, response.headers, response.data.decode()))
+    except NotFound:
+        return None
+    except (ConsulException, LookupError, TypeError, ValueError, AttributeError):
+        # Their texts quote the body, which holds the values.
+        raise not_consul(server, "not its JSON") from None
+
+
+def _deadline_seconds(params: Mapping[str, object], timeout_seconds: float) -> float:
     if "wait" not in params:
-        return REQUEST_TIMEOUT_SECONDS
+        return timeout_seconds
     wait = int(str(params["wait"]).removesuffix(MILLISECONDS)) / 1000
     # Consul adds up to a sixteenth of its own; beyond that the server is taken for stuck.
     return wait + max(wait * 0.1, wait / 16 + 1.0)
 
 
-def _rule(path: str, params: Sequence[tuple[str, object]]) -> str:
-    kind, _, key = path.partition("/v1/kv/")
+def _rule(call: Call) -> str:
+    kind, _, key = call.path.partition("/v1/kv/")
     if kind:
-        return ""
-    is_prefix = key.endswith("/") or any(name in {"recurse", "keys"} for name, _ in params)
+        return 'session_prefix ""' if kind.startswith("/v1/session/") else ""
+    if call.policy == "write":
+        # Keys are made in their folder as they are needed.
+        return f'key_prefix "{key.rpartition("/")[0]}/"'
+    is_prefix = key.endswith("/") or any(name in {"recurse", "keys"} for name, _ in call.params)
     return f'{"key_prefix" if is_prefix else "key"} "{key}"'
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from confcar.config.http import HttpOptions
+from confcar.config.rollout import RolloutOptions
 from confcar.config.types import Command, ConfigPath, Duration, Mode, Model, PositiveDuration, SignalNumber
 from confcar.config.verify import VerifyOptions
 from confcar.destinations import find_fault
@@ -153,7 +154,7 @@ class ReloadStep(Model):
     """One way of telling the primary: a signal, an HTTP request or a command."""
 
     signal: SignalNumber | None = None
-    """Signal to send: HUP, SIGHUP and 1 are the same. Needs one of pid, pid_file, process."""
+    """Signal to send: HUP, SIGHUP and 1 are the same. To pid, pid_file or process; to `primary` where none is given."""
     pid: Annotated[int, Field(gt=0)] | None = None
     """The primary's PID, where it never changes."""
     pid_file: ConfigPath | None = None
@@ -174,7 +175,7 @@ class ReloadStep(Model):
             message = "a reload step is exactly one of signal, http or command"
             raise ValueError(message)
         targets = [name for name in ("pid", "pid_file", "process") if getattr(self, name) is not None]
-        if ways == ["signal"] and len(targets) != 1:
+        if ways == ["signal"] and len(targets) > 1:
             message = "a signal needs exactly one of pid, pid_file or process to say whom to signal"
             raise ValueError(message)
         if ways != ["signal"] and targets:
@@ -184,6 +185,11 @@ class ReloadStep(Model):
             message = "timeout here belongs to a command; an http request has its own"
             raise ValueError(message)
         return self
+
+    @property
+    def is_for_primary(self) -> bool:
+        """Whether it is a signal to the config's own `primary`."""
+        return self.signal is not None and self.pid is None and self.pid_file is None and self.process is None
 
 
 class BundleOptions(Model):
@@ -196,7 +202,9 @@ class BundleOptions(Model):
     keep: Annotated[int, Field(ge=0)] = 2
     """How many older generations are kept beside the current one."""
     templates: Annotated[list[TemplateOptions], Field(min_length=1)]
+    """What is rendered, at least one."""
     check: CheckOptions | None = None
+    """Default: what renders is published, after the formats that templates name."""
     wait: WaitOptions = WaitOptions()
     splay_seconds: Duration = Field(default=0.0, alias="splay")
     """Wait a random time up to this before each reload, so that a fleet does not reload at once."""
@@ -208,6 +216,8 @@ class BundleOptions(Model):
     """What must hold after the reload, before it counts as acknowledged."""
     on_failure: Literal["rollback", "keep"] | None = None
     """Where it fails: `rollback` (default where `verify` is set) goes back to the generation before, `keep` stays."""
+    rollout: RolloutOptions | None = None
+    """Default: each instance reloads when it has published."""
 
     @property
     def outside(self) -> list[str]:

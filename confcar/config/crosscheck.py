@@ -1,4 +1,4 @@
-"""What can be wrong between parts that are right by themselves: places that two bundles claim, templates not there."""
+"""What can be wrong between parts that are right by themselves: places claimed twice, no such file, keys that clash."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from pathlib import Path
 
 from confcar.config.bundles import TemplateOptions
 from confcar.config.document import Location
+from confcar.config.primary import COMMAND_ONLY
 from confcar.config.settings import Settings
 
 Place = Callable[[Location], str]
 
 
-def find_conflicts(settings: Settings, place: Place) -> list[str]:
-    """Return one line per conflict, with the place of the later party."""
-    return [*_directories(settings, place), *_destinations(settings, place), *_templates(settings, place)]
+def find_conflicts(settings: Settings, place: Place, *, has_primary: bool) -> list[str]:
+    """Return one line per conflict, with the place of the later party.
+
+    Args:
+        settings: The config, without the parts that cannot be used.
+        place: Says where a value stands.
+        has_primary: Whether the config names a primary, even one that cannot be used.
+    """
+    finders = [_directories, _destinations, _templates, _rollouts, _primary, *([] if has_primary else [_targets])]
+    return [line for find in finders for line in find(settings, place)]
 
 
 def _directories(settings: Settings, place: Place) -> Iterator[str]:
@@ -66,3 +74,49 @@ def _templates(settings: Settings, place: Place) -> Iterator[str]:
                 location = ("bundles", name, "templates", index, "source")
                 what = "is not a file" if template.source.exists() else "there is no such file"
                 yield f"{place(location)}: {'.'.join(map(str, location))}: {what}: {template.source}"
+
+
+def _rollouts(settings: Settings, place: Place) -> Iterator[str]:
+    for name, bundle in settings.bundles.items():
+        if bundle.rollout is None:
+            continue
+        location: Location = ("bundles", name, "rollout", "source")
+        where = f"{place(location)}: {'.'.join(map(str, location))}"
+        source = settings.sources.get(bundle.rollout.source)
+        if source is None:
+            yield f"{where}: there is no source named {bundle.rollout.source}"
+        elif source.type != "consul":
+            yield f"{where}: {bundle.rollout.source} is a {source.type} source; slots are had in Consul only"
+        if not bundle.reload:
+            location = ("bundles", name, "rollout")
+            yield f"{place(location)}: bundles.{name}.rollout: paces reloads, and the bundle has no `reload`"
+
+
+def _targets(settings: Settings, place: Place) -> Iterator[str]:
+    for name, bundle in settings.bundles.items():
+        for index, step in enumerate(bundle.reload):
+            if step.is_for_primary:
+                location = ("bundles", name, "reload", index)
+                path = f"bundles.{name}.reload" if len(bundle.reload) == 1 else f"bundles.{name}.reload.{index}"
+                what = (
+                    "a signal needs one of pid, pid_file or process to say whom to signal, or a primary in the config"
+                )
+                yield f"{place(location)}: {path}: {what}"
+
+
+def _primary(settings: Settings, place: Place) -> Iterator[str]:
+    primary = settings.primary
+    if primary is None:
+        return
+    given = {_key(name) for name in primary.model_fields_set}
+    for key in COMMAND_ONLY if primary.command is None else ():
+        if key in given:
+            yield f"{place(('primary', key))}: primary.{key}: belongs to a command, not to {primary.mode}"
+    if primary.command is not None and "on_change" in given and not primary.environment:
+        yield f"{place(('primary', 'on_change'))}: primary.on_change: there is no environment that could change"
+    if primary.command is not None and primary.restart == "always" and "on_exit" in given:
+        yield f"{place(('primary', 'on_exit'))}: primary.on_exit: with restart: always it never ends for good"
+
+
+def _key(field: str) -> str:
+    return field.removesuffix("_seconds")

@@ -15,8 +15,10 @@ from typing import Any
 from confcar.config.document import Location
 
 PREFIX = "CONFCAR_"
-_SECTIONS = {"sources", "bundles", "admin", "log", "pid_file"}
+_SECTIONS = {"sources", "bundles", "primary", "admin", "log", "pid_file"}
 _NAMED = {"sources", "bundles"}
+# Below it stand the names of variables, whose case counts.
+_VARIABLES = ("primary", "environment")
 # The command line's own variables: one for each option.
 _OPTIONS = {"CONFIG", "BUNDLE", "TIMEOUT", "SHOW_SECRETS", "LIVE", "READY", "KEEP", "WATCH", "JSON"}
 
@@ -69,7 +71,7 @@ def _put(data: dict[str, Any], parts: list[str], value: str) -> Location:
         if not part:
             message = "there is nothing between two pairs of underscores"
             raise _NowhereError(message)
-        key = _key(holder, part, is_named=depth == 1 and location[0] in _NAMED)
+        key = _key(holder, part, is_named=depth == 1 and location[0] in _NAMED, keeps_case=location == _VARIABLES)
         location = (*location, key)
         if is_last:
             _set(holder, key, value)
@@ -78,7 +80,7 @@ def _put(data: dict[str, Any], parts: list[str], value: str) -> Location:
     return location
 
 
-def _key(holder: Any, part: str, *, is_named: bool) -> str | int:  # noqa: ANN401 - a mapping or a list
+def _key(holder: Any, part: str, *, is_named: bool, keeps_case: bool) -> str | int:  # noqa: ANN401 - mapping or list
     if isinstance(holder, list):
         if not part.isdigit() or int(part) > len(holder):
             message = f"{part} is not an index of a list of {len(holder)}"
@@ -88,6 +90,8 @@ def _key(holder: Any, part: str, *, is_named: bool) -> str | int:  # noqa: ANN40
     for key in holder:
         if key.lower().replace("-", "_") == lower:
             return str(key)
+    if keeps_case:
+        return part
     return lower.replace("_", "-") if is_named else lower
 
 

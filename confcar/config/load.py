@@ -95,7 +95,7 @@ def _checked(
         problems = [*problems, *located_errors(error, layers.data, Settings, place)]
         settings = _sound_part(layers.data, error)
     if settings is not None:
-        later = find_conflicts(settings, place)
+        later = find_conflicts(settings, place, has_primary=bool(layers.data.get("primary")))
         try:
             settings = fill_in(settings, environ, place)
         except ConfigError as error:

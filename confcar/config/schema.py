@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from confcar.config import bundles, settings, sources
+from pydantic import BaseModel
+
+from confcar.config import settings
+from confcar.config.types import Model
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -19,7 +24,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the config file, by the names that the file uses."""
     schema = settings.Settings.model_json_schema(by_alias=True, mode="validation")
-    texts = {name: text for module in (sources, bundles, settings) for name, text in _descriptions(module).items()}
+    texts = _texts()
     for title, definition in {**schema.get("$defs", {}), "Settings": schema}.items():
         properties = definition.get("properties", {})
         for name in [name for name, found in properties.items() if found.get("writeOnly")]:
@@ -46,9 +51,27 @@ def _write_default_as_text(found: dict[str, Any]) -> None:
         found["default"] = f"{default:04o}" if is_mode and isinstance(default, int) else f"{default:g}s"
 
 
+def _texts() -> dict[tuple[str, str], str]:
+    """Return the text of each field by its model's name and its own, inherited ones too."""
+    models: list[type[BaseModel]] = [settings.Settings, *_below(Model)]
+    modules = {module: _descriptions(sys.modules[module]) for module in {model.__module__ for model in models}}
+    found: dict[tuple[str, str], str] = {}
+    for model in models:
+        for base in reversed(model.__mro__):
+            own = modules.get(base.__module__, {})
+            found |= {(model.__name__, field): text for (name, field), text in own.items() if name == base.__name__}
+    return found
+
+
+def _below(model: type[Model]) -> Iterator[type[Model]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
 def _descriptions(module: ModuleType) -> dict[tuple[str, str], str]:
     """Return the text below each field of each class of a module."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for node in ast.parse(inspect.getsource(module)).body:
         if not isinstance(node, ast.ClassDef):
             continue

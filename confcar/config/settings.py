@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from confcar.config.bundles import BundleOptions
+from confcar.config.primary import PrimaryOptions
 from confcar.config.sources import Sources
 from confcar.config.types import ConfigPath, Model, Name, from_config_directory
 
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     """What is published, by name."""
     handover: HandoverOptions | None = None
     """Default: nothing is handed over."""
+    primary: PrimaryOptions | None = None
+    """The process that reads the files, where confcar starts it or ends with it. Default: it lives on its own."""
     admin: AdminOptions = AdminOptions()
     log: LogOptions = LogOptions()
     pid_file: ConfigPath | None = None

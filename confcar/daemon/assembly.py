@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from confcar.config.bundles import BundleOptions
+from confcar.config.bundles import BundleOptions, TemplateOptions
 from confcar.config.load import Config
+from confcar.config.sources import ConsulOptions
 from confcar.handover.handover import Handover, Life
 from confcar.log import Redactor, fields
 from confcar.model import CONFIG_FOLDER, Kind
@@ -17,9 +19,10 @@ from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
 from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.roles import Paces
 from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
-from confcar.reloaders.base import create_reloader
+from confcar.reloaders.base import FindsProcess, create_reloader
 from confcar.reloaders.command import DEFAULT_TIMEOUT_SECONDS
 from confcar.reloaders.delivery import Delivery
 from confcar.rendering.catalog import SourceCatalog
@@ -45,14 +48,31 @@ class Sources:
     served: Served
 
 
+class PrimaryOfBundles(Protocol):
+    """What bundles have to do with the primary; fulfilled by `primary.Primary`."""
+
+    @property
+    def finder(self) -> FindsProcess:
+        """Finds its process."""
+        ...
+
+    def is_away(self) -> bool:
+        """Return whether it is about to start, and cannot be told anything now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every part is given: the config, the environment, the board to write on and the secrets to mask."""
+    """What every part is given: the config, the environment, the board to write on and the secrets to mask.
+
+    *primary* is the one that bundles tell by a signal without a target, None where there is none, and in `once`.
+    """
 
     config: Config
     environ: Mapping[str, str]
     status: Status
     redactor: Redactor
+    primary: PrimaryOfBundles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +119,10 @@ def create_watchers(context: Context, names: Iterable[str], *, handover: Handove
     return {name: create_watcher(name, sources[name], status=context.status, handover=handover) for name in names}
 
 
-def create_renderer(context: Context, sources: Sources, options: BundleOptions) -> Renderer:
-    """Return the renderer of one bundle; nothing is compiled yet."""
+def create_renderer(context: Context, sources: Sources, templates: Sequence[TemplateOptions]) -> Renderer:
+    """Return the renderer of a bundle's templates, or of the primary's variables; nothing is compiled yet."""
     return Renderer(
-        options.templates,
+        templates,
         catalog=SourceCatalog(sources.served),
         config_directory=context.config.directory,
         redactor=context.redactor,
@@ -119,7 +139,7 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     """Return one bundle; with *reloads* it tells the primary, without it never does."""
     options = context.config.settings.bundles[name]
     publisher = create_publisher(name, options)
-    renderer = create_renderer(context, sources, options)
+    renderer = create_renderer(context, sources, options.templates)
     for destination in options.outside:
         note = "published by rename, not part of the atomic set"
         _LOG.info("file outside the directory", extra=fields(bundle=name, destination=destination, note=note))
@@ -130,7 +150,7 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
         check=Check(options.check, context.environ, context.redactor),
         publisher=publisher,
         following=sources.following,
-        owed=_create_owed(context, options, publisher) if is_told else None,
+        owed=_create_owed(context, name, options, publisher) if is_told else None,
         limit_seconds=_limit_seconds(options),
         rolls_back=options.rolls_back,
         drift_seconds=options.drift_seconds if reloads else 0.0,
@@ -146,18 +166,29 @@ def create_bundle(context: Context, sources: Sources, name: str, *, reloads: boo
     return Bundle(name, options, renderer, publisher, pipeline)
 
 
-def _create_owed(context: Context, options: BundleOptions, publisher: Publisher) -> OwedReload:
+def _create_owed(context: Context, name: str, options: BundleOptions, publisher: Publisher) -> OwedReload:
+    primary = context.primary
+    finder = primary.finder if primary is not None else None
     steps = [
-        create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid())
+        create_reloader(step, environ=context.environ, redactor=context.redactor, own_pid=os.getpid(), primary=finder)
         for step in options.reload
     ]
-    return OwedReload(
+    to_primary = [step.is_for_primary for step in options.reload]
+
+    def is_held(step: int) -> bool:
+        # Behind the last step stands the verification, which a primary that does not run cannot pass.
+        return primary is not None and (step >= len(to_primary) or to_primary[step]) and primary.is_away()
+
+    owed = OwedReload(
         Delivery(steps),
         publisher,
         context.status,
         splay_seconds=options.splay_seconds,
         verification=_create_verification(context, options),
+        pace=create_rollout(context, name),
     )
+    owed.hold_while(is_held)
+    return owed
 
 
 def _create_verification(context: Context, options: BundleOptions) -> Verification | None:
@@ -173,6 +204,18 @@ def _create_verification(context: Context, options: BundleOptions) -> Verificati
 def _settings_digest(options: BundleOptions) -> str:
     """Return a digest of how a generation is told and verified: what was refused by other settings is tried again."""
     return hashlib.sha256(repr((options.reload, options.verify)).encode()).hexdigest() if options.verify else ""
+
+
+def create_rollout(context: Context, name: str) -> Paces | None:
+    """Return what paces a bundle's reloads among the fleet's; None where nothing does. Connects to nothing yet."""
+    options = context.config.settings.bundles[name].rollout
+    if options is None:
+        return None
+    from confcar.reloaders.rollout import Rollout
+
+    source = context.config.settings.sources[options.source]
+    assert isinstance(source, ConsulOptions), "the config was checked"
+    return Rollout(name, options, source, status=context.status)
 
 
 def _limit_seconds(options: BundleOptions) -> float:

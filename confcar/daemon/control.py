@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTimeError
+from contextlib import AbstractContextManager, nullcontext
 
 from confcar.admin.commands import CommandResult
 from confcar.daemon.fleet import Fleet
@@ -27,9 +29,18 @@ class Control:
         fleet: The bundles.
         signals: Where the main thread hears of what it is to do.
         answer_seconds: How long anything may take before it is answered that it goes on.
+        reloading: Returns what is to be entered while a config is taken over.
     """
 
-    def __init__(self, fleet: Fleet, signals: Signals, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        signals: Signals,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        reloading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._reloading = reloading
         self._fleet = fleet
         self._signals = signals
         self._answer_seconds = answer_seconds
@@ -129,7 +140,8 @@ class Control:
     def _reload(self, *, is_asked: bool = True) -> None:
         assert self._reconfigurer is not None, "signals and commands come after the start"
         try:
-            self._reconfigurer.reload(is_asked=is_asked)
+            with self._reloading():
+                self._reconfigurer.reload(is_asked=is_asked)
         except ConfcarError:
             raise
         except Exception as error:

@@ -97,6 +97,16 @@ class Fleet:
             while _is_running(member) and not signals.wait_for_stop(0.0):
                 _join(member, 2 * _LOOK_SECONDS)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no bundle is about to publish something, or to tell somebody about it. Any thread."""
+        return all(bundle.pipeline.inbox.is_idle for bundle in self.bundles.values())
+
+    def wake(self) -> None:
+        """Have every bundle look again at what it owes. Any thread; does not block."""
+        for bundle in self.bundles.values():
+            bundle.pipeline.inbox.call()
+
     def end(self) -> None:
         """Stop everything. Waits for reloads that are under way, and only a moment for anything else.
 

@@ -1,10 +1,12 @@
-"""The two lives: `run`, the sidecar, until it is told to stop; `once`, the init container, until all is published."""
+"""The two lives: `run`, the sidecar, until told to stop; `once`, the init container, until all is published."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import confcar
@@ -15,49 +17,70 @@ from confcar.log import fields
 
 if TYPE_CHECKING:  # only `run` is steered, and every pod pays the start of `once` too
     from confcar.daemon.control import Control
-    from confcar.daemon.outside import Outside
+    from confcar.daemon.primary import Primary
 
 _log = logging.getLogger(__name__)
 
 
-def run(context: Context) -> None:
+def run(context: Context) -> int:
     """Follow, publish and reload until SIGTERM or SIGINT; a second one ends the process at once. Main thread only.
 
     SIGHUP, and a change of its own files, makes it take over config and templates as they are then; SIGUSR1 makes it
-    read all sources at once.
+    read all sources at once. A primary that the config names is started or followed, and its end is the end of this.
+
+    Returns:
+        The code to end with: the primary's where it was started here, else 0.
 
     Raises:
         LockedError: Another confcar has one of the directories.
         ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
     from confcar.daemon.control import Control
+    from confcar.daemon.orphans import reap_orphans
     from confcar.daemon.outside import Outside
+    from confcar.daemon.reconfigure import Reconfigurer
+    from confcar.daemon.service import ServiceManager
 
-    with Signals() as signals:
+    primary = _primary_of(context)
+    context = replace(context, primary=primary)
+    with Signals() as signals, ServiceManager(context.environ, context.status) as manager, ExitStack() as ending:
+        if primary is not None:
+            ending.callback(primary.stop)
         fleet = Fleet(context, reloads=True)
-        try:
-            for bundle in fleet.bundles.values():
-                bundle.pipeline.open()
-            control = Control(fleet, signals)
-            with Outside(context.status, control) as outside:
-                outside.move_to(context.config.settings)
-                _log.info("started", extra=fields(version=confcar.__version__, config=str(context.config.path)))
-                fleet.start(lambda pipeline: pipeline.run())
-                _steer(context, fleet, outside=outside, control=control, signals=signals)
-                # Before the listener goes: it is asked until the last reload is over.
-                fleet.end()
-        except BaseException:
-            fleet.end()
-            raise
-    _log.info("stopped")
+        ending.callback(fleet.end)
+        for bundle in fleet.bundles.values():
+            bundle.pipeline.open()
+        control = Control(fleet, signals, reloading=manager.reloading)
+        with Outside(context.status, control) as outside:
+            outside.move_to(context.config.settings)
+            _log.info("started", extra=fields(version=confcar.__version__, config=str(context.config.path)))
+            reap_orphans(signals, is_parent=primary is not None and primary.is_supervised)
+            fleet.start(lambda pipeline: pipeline.run())
+            if primary is not None:
+                primary.start(context, fleet, signals)
+            control.use(Reconfigurer(context, fleet, outside, primary))
+            _steer(context, fleet, control=control, signals=signals)
+            manager.stopping()
+            # Before the listener goes: it is asked until the last reload is over, and the primary has ended.
+            ending.close()
+    code = 0 if primary is None else primary.stop()
+    _log.info("stopped", extra=fields(code=code) if code else {})
+    return code
 
 
-def _steer(context: Context, fleet: Fleet, *, outside: Outside, control: Control, signals: Signals) -> None:
+def _primary_of(context: Context) -> Primary | None:
+    options = context.config.settings.primary
+    if options is None:
+        return None
+    from confcar.daemon.primary import Primary
+
+    return Primary(context, options)
+
+
+def _steer(context: Context, fleet: Fleet, *, control: Control, signals: Signals) -> None:
     """Do what signals, commands and changed files ask for until a stop is."""
     from confcar.daemon.own_files import OwnFiles
-    from confcar.daemon.reconfigure import Reconfigurer
 
-    control.use(Reconfigurer(context, fleet, outside))
     signals.on(signal.SIGHUP, control.reload_heard)
     signals.on(signal.SIGUSR1, control.sync_heard)
     own_files = OwnFiles(

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from confcar.config.bundles import TemplateOptions
 from confcar.daemon.assembly import Context, Sources, create_publisher, create_renderer, create_sources
 from confcar.errors import ConfcarError
 from confcar.model import RenderedFile
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
 from confcar.publishing.publisher import PublishedFile
+from confcar.supervisor.environment import environment_templates
+
+PRIMARY_ENVIRONMENT = "primary.environment"
+"""What the primary's variables are called among the bundles; no bundle can bear it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,28 @@ class Preview:
 
 
 def compile_templates(context: Context) -> list[ConfcarError]:
-    """Return what is wrong with the templates of all bundles, without asking any source. Empty: all compile."""
+    """Return what is wrong with all templates, the primary's variables included; asks no source. Empty: all compile."""
     problems = []
     with _sources(context) as sources:
-        for options in context.config.settings.bundles.values():
+        for templates in template_sets(context).values():
             try:
-                create_renderer(context, sources, options).compile()
+                create_renderer(context, sources, templates).compile()
             except ConfcarError as error:
                 problems.append(error)
     return problems
 
 
+def template_sets(context: Context) -> dict[str, Sequence[TemplateOptions]]:
+    """Return what is rendered together: each bundle's templates by its name, and the primary's variables."""
+    settings = context.config.settings
+    sets: dict[str, Sequence[TemplateOptions]] = {name: options.templates for name, options in settings.bundles.items()}
+    if settings.primary is not None and settings.primary.environment:
+        sets[PRIMARY_ENVIRONMENT] = environment_templates(settings.primary.environment)
+    return sets
+
+
 def preview(context: Context, bundles: Sequence[str], *, timeout_seconds: float) -> Iterator[Preview]:
-    """Yield each of *bundles* as it would be published now.
+    """Yield each of *bundles*, names of `template_sets`, as it would be published now.
 
     Waits until the time is up for sources that do not answer, but not for data that they say is not there.
     """
@@ -74,7 +88,7 @@ class _Waiting:
     def __init__(self, context: Context, sources: Sources, name: str) -> None:
         self._name = name
         self._inbox = Inbox()
-        renderer = create_renderer(context, sources, context.config.settings.bundles[name])
+        renderer = create_renderer(context, sources, template_sets(context)[name])
         self._collector = Collector(name, renderer, sources.following, self._inbox)
         self._fault: ConfcarError | None = None
         try:

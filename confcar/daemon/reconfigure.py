@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from confcar import log
 from confcar.config.bundles import BundleOptions
@@ -21,8 +22,13 @@ from confcar.errors import ConfcarError, ConfigError, LockedError, PublishError,
 from confcar.model import CONFIG_FOLDER, Kind
 from confcar.watchers.base import Watcher
 
+if TYPE_CHECKING:  # most configs have no primary, and pay nothing for it
+    from confcar.daemon.primary import Primary
+    from confcar.supervisor.environment import Environment
+
 # Compiling hundreds of templates takes a tenth of a second.
 _RETRY_SECONDS = 15.0
+_ANOTHER_PRIMARY = "primary: who is started or followed cannot change while confcar runs; restart confcar for that"
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +43,7 @@ class _Plan:
         sources: What bundles read from afterwards.
         bundles: Those that begin.
         kept: Names of the bundles that go on.
+        environment: The primary's variables, None where there are none.
     """
 
     context: Context
@@ -45,12 +52,14 @@ class _Plan:
     sources: Sources
     bundles: tuple[Bundle, ...]
     kept: frozenset[str]
+    environment: Environment | None
 
 
 class Reconfigurer:
     """Knows the config in force and takes over a new one. Main thread only, but for `is_stale`."""
 
-    def __init__(self, context: Context, fleet: Fleet, outside: Outside) -> None:
+    def __init__(self, context: Context, fleet: Fleet, outside: Outside, primary: Primary | None = None) -> None:
+        self._primary = primary
         self._context = context
         self._fleet = fleet
         self._outside = outside
@@ -64,6 +73,8 @@ class Reconfigurer:
         if self._refused is not None:
             return True
         renderers = [bundle.renderer for bundle in self._fleet.bundles.values()]
+        if self._primary is not None and self._primary.environment is not None:
+            renderers.append(self._primary.environment.renderer)
         return self._text != self._read() or any(each.is_compiled and not each.is_current() for each in renderers)
 
     def is_outdated(self) -> bool:
@@ -128,9 +139,34 @@ class Reconfigurer:
             except TemplateError as error:
                 faults += str(error).splitlines()
             bundles.append(bundle)
+        environment = self._planned_environment(context, sources, faults)
         if faults:
             raise ConfigError(*dict.fromkeys(faults))
-        return _Plan(context, watchers, ended, sources, tuple(bundles), frozenset(kept))
+        return _Plan(context, watchers, ended, sources, tuple(bundles), frozenset(kept), environment)
+
+    def _planned_environment(self, context: Context, sources: Sources, faults: list[str]) -> Environment | None:
+        """Return the primary's variables, those in force where they are the same; add to *faults* what is wrong."""
+        before, after = self._context.config.settings.primary, context.config.settings.primary
+        if self._primary is None or after is None or not after.is_same_process_as(before):
+            if (before, after) != (None, None):
+                faults.append(_ANOTHER_PRIMARY)
+            return None
+        known = self._primary.environment
+        is_same = before is not None and before.environment == after.environment
+        if (
+            known is not None
+            and is_same
+            and sources.served == self._fleet.sources.served
+            and known.renderer.is_current()
+        ):
+            return known
+        environment = self._primary.new_environment(context, sources)
+        try:
+            if environment is not None:
+                environment.renderer.compile()
+        except TemplateError as error:
+            faults += str(error).splitlines()
+        return environment
 
     def _served(self, context: Context, watchers: dict[str, Watcher]) -> Served:
         known = dict(self._fleet.sources.served)
@@ -183,6 +219,8 @@ class Reconfigurer:
         # The sources first: nothing that begins is to see an answer of a place that it does not read from.
         plan.sources.following.replace(list(plan.watchers.values()), removed=plan.ended)
         self._fleet.replace(plan.bundles, sources=plan.sources, kept=plan.kept)
+        if self._primary is not None and settings.primary is not None:
+            self._primary.replace(settings.primary, plan.environment)
         status.config_loaded(str(plan.context.config.path))
         for warning in plan.context.config.warnings:
             if warning not in before.warnings:

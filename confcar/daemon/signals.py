@@ -6,7 +6,7 @@ import logging
 import os
 import queue
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -31,10 +31,28 @@ class Signals:
         self._actions: dict[int, Action] = {}
         self._before: dict[int, signal._HANDLER] = {}
         self._stops = 0
+        # Not a signal's: a SIGTERM that comes on top of it is the first one.
+        self._is_asked_to_stop = False
+        self._at_once: Action = lambda: None
 
     def on(self, number: int, action: Action) -> None:
         """Do *action* when that signal comes. Main thread only, like all but `call`."""
         self._actions[number] = action
+
+    def hear(self, numbers: Iterable[int]) -> None:
+        """Hear these signals, too. Main thread only."""
+        for number in numbers:
+            if number not in self._before:
+                self._before[number] = signal.signal(number, self._handle)
+
+    def before_ending_at_once(self, action: Action) -> None:
+        """Do *action*, in the handler, before a second stop ends the process."""
+        self._at_once = action
+
+    def stop(self) -> None:
+        """Ask for a stop, as the first SIGTERM does. Any thread; does not block."""
+        self._is_asked_to_stop = True
+        self._heard.put(lambda: None)
 
     def call(self, action: Action) -> None:
         """Have the main thread do something while it waits. Any thread; does not block."""
@@ -43,7 +61,7 @@ class Signals:
     @property
     def is_stopping(self) -> bool:
         """Whether a stop was asked for."""
-        return self._stops > 0
+        return self._stops > 0 or self._is_asked_to_stop
 
     def wait_for_stop(self, timeout_seconds: float | None = None) -> bool:
         """Block until a stop is asked for, or until the time is up (None: never); return whether one is.
@@ -51,7 +69,7 @@ class Signals:
         Does meanwhile what signals and other threads ask for.
         """
         try:
-            while not self._stops:
+            while not self.is_stopping:
                 self._act_on(self._heard.get(timeout=timeout_seconds))
         except queue.Empty:
             pass
@@ -72,6 +90,7 @@ class Signals:
         if number in _STOP:
             self._stops += 1
             if self._stops > 1:
+                self._at_once()
                 os._exit(128 + number)
         self._heard.put(number)
 

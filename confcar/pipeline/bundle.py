@@ -11,14 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from confcar.errors import (
-    CheckRefusedError,
-    ConfcarError,
-    LockedError,
-    MissingDataError,
-    PublishError,
-    VerifyFailedError,
-)
+from confcar.errors import CheckRefusedError, ConfcarError, LockedError, PublishError
 from confcar.model import Dependency
 from confcar.pipeline.collecting import Collector, PendingError
 from confcar.pipeline.inbox import Inbox
@@ -27,7 +20,7 @@ from confcar.pipeline.publication import Publication
 from confcar.pipeline.report import BundleReport
 from confcar.pipeline.requests import Asked, Request, Requests
 from confcar.pipeline.retries import Retries
-from confcar.pipeline.rollback import why_held
+from confcar.pipeline.standing import Standing
 from confcar.pipeline.telling import Telling
 from confcar.status import Status
 
@@ -49,22 +42,28 @@ class BundlePipeline:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self.outcome = Outcome(MissingDataError("nothing was rendered yet"), is_final=False)
         self._parts = parts
         self._report = BundleReport(name, status)
         self._quiet_seconds = quiet_seconds
         self._max_seconds = max_seconds
         self._clock = clock
-        self._inbox = Inbox(clock)
+        self.inbox = self._inbox = Inbox(clock)
         self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
         self._retries = Retries(clock)
         self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
-        self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox, clock=clock)
+        self._standing = Standing(self._publication, self._report, parts.owed)
+        self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox)
+        if parts.owed is not None:
+            parts.owed.wake_by(self._inbox.wake)
         self._has_succeeded = False
-        self._trouble: ConfcarError | None = None  # why what is published does not hold and stays all the same
         self._hands_over = False
         self._before: list[BundlePipeline] = []
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the last pass ended. Any thread."""
+        return self._standing.outcome
 
     @property
     def is_reloading(self) -> bool:
@@ -105,6 +104,8 @@ class BundlePipeline:
         finally:
             self._report.beat(due_in_seconds)
             self._requests.close()
+            if self._parts.owed is not None:
+                self._parts.owed.close()
             if not self._hands_over:
                 self.close()
 
@@ -167,7 +168,7 @@ class BundlePipeline:
         return is_done or (deadline is not None and self._clock() >= deadline)
 
     def _wait(self, deadline: float | None) -> None:
-        due_at = None if self._parts.owed is None else self._parts.owed.due_at
+        due_at = None if self._parts.owed is None else self._parts.owed.deliver_at
         appointments = (self._retries.due_at, due_at, self._publication.retry_at, self._publication.look_at, deadline)
         until = min((at for at in appointments if at is not None), default=None)
         self._report.beat(None if until is None else until - self._clock() + self._busy_seconds)
@@ -189,7 +190,7 @@ class BundlePipeline:
         self._tell()
         self._let_go()
         for each in asked:
-            each.conclude(self._shortfall())
+            each.conclude(self._standing.shortfall)
 
     def _do(self, asked: list[Asked], *, is_due: bool) -> None:
         for each in asked:
@@ -221,15 +222,12 @@ class BundlePipeline:
 
     def _roll_back(self) -> None:
         self._publication.roll_back()
-        self.outcome = Outcome()
+        self._standing.went_back()
 
     def _sync_asked(self) -> None:
         """Take a sync's word for it that everything is to be tried now, whatever was put off."""
         self._retries.reset()
         self._guarded(self._publication.release)
-
-    def _shortfall(self) -> ConfcarError | None:
-        return self.outcome.error or (self._parts.owed.error if self._parts.owed is not None else None)
 
     def _tell(self) -> None:
         """Tell the primary what it is owed, and take back what does not hold."""
@@ -237,33 +235,12 @@ class BundlePipeline:
         was_unwell = owed is not None and owed.refusal is not None
         delivered = self._telling.tell()
         if delivered is not None and delivered.refusal is not None:
-            self._take_back(delivered.refusal)
+            self._standing.take_back(delivered.refusal)
         elif delivered is not None and was_unwell and delivered.due_at is None:
-            self._stands()
+            self._standing.settle()
             self._report.catch_up()
-
-    def _take_back(self, refusal: VerifyFailedError) -> None:
-        try:
-            self._publication.take_back(refusal)
-            self._stands()
-        except ConfcarError as error:
-            self._trouble = error
-            self._stands()
-
-    def _stands(self) -> None:
-        """Say how what is on disk stands to the newest data."""
-        held, owed = self._publication.held, self._parts.owed
-        if owed is not None and owed.refusal is not None:
-            trouble = self._trouble or owed.refusal
-            self.outcome = Outcome(trouble)
-            self._report.failed(trouble)
-            return
-        # In `once` nobody is told, and what is held back is no failure: the last good files are there.
-        self.outcome = Outcome(None if held is None or owed is None else why_held(held))
-        if held is not None:
-            self._report.held_back(held)
-        else:
-            self._report.succeeded()
+        if delivered is not None:
+            delivered.end_turn()
 
     def _settle(self) -> None:
         # The first complete read is published at once: nothing is gained by letting the primary wait for it.
@@ -279,8 +256,7 @@ class BundlePipeline:
         try:
             step()
         except PendingError as error:
-            self.outcome = Outcome(error.cause, is_final=error.is_final)
-            self._report.pending(error)
+            self._standing.waits(error)
         except (CheckRefusedError, PublishError) as error:
             self._failed(error, is_tried_again=True)
         except ConfcarError as error:
@@ -292,12 +268,11 @@ class BundlePipeline:
     def _failed(self, error: ConfcarError, *, is_tried_again: bool) -> None:
         if is_tried_again:
             self._retries.after(error)
-        self.outcome = Outcome(error)
-        self._report.failed(error)
+        self._standing.failed(error)
 
     def _succeeded(self) -> None:
         self._has_succeeded = True
         # What is held back is on no disk: what was read for it is in nobody's use.
         self._collector.published(None if self._publication.held else self._parts.publisher.state.current)
         self._retries.reset()
-        self._stands()
+        self._standing.settle()

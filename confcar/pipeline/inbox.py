@@ -24,6 +24,8 @@ class Inbox:
         self._last_at = 0.0
         self._is_called = False
         self._is_stopped = False
+        self._is_woken = False
+        self._is_waiting = False
 
     @property
     def is_stopped(self) -> bool:
@@ -35,12 +37,24 @@ class Inbox:
         """Whether something was noted that was not taken yet."""
         return self._first_at is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether its thread waits, and has nothing to wake up for."""
+        with self._noted:
+            return self._is_waiting and not (self._is_stopped or self._is_called or self._is_woken or self.has_news)
+
     def note(self) -> None:
         """Note that something changed now."""
         with self._noted:
             self._last_at = self._clock()
             if self._first_at is None:
                 self._first_at = self._last_at
+            self._noted.notify_all()
+
+    def wake(self) -> None:
+        """End the wait of now, or the next one, although nothing changed; settling goes on. Any thread."""
+        with self._noted:
+            self._is_woken = True
             self._noted.notify_all()
 
     def call(self) -> None:
@@ -56,13 +70,16 @@ class Inbox:
             self._noted.notify_all()
 
     def wait(self, until: float | None) -> None:
-        """Block until something was noted, until the clock shows *until* (None: without end), called or stopped."""
+        """Block until something was noted, the clock shows *until* (None: never), or woken, called or stopped."""
         with self._noted:
-            while not (self._is_stopped or self._is_called or self.has_news):
+            self._is_waiting = True
+            while not (self._is_stopped or self._is_called or self._is_woken or self.has_news):
                 left = None if until is None else until - self._clock()
                 if left is not None and left <= 0:
-                    return
+                    break
                 self._noted.wait(left)
+            self._is_woken = False
+            self._is_waiting = False
 
     def pause(self, seconds: float) -> bool:
         """Block for *seconds*, whatever is noted meanwhile; return whether to go on: False, at once, where stopped."""

@@ -11,12 +11,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from confcar.backoff import Backoff
 from confcar.errors import PublishError, ReloadError, VerifyFailedError
 from confcar.log import fields
 from confcar.model import Change
+from confcar.pipeline.roles import Delivers, Paces, Remembers
 from confcar.pipeline.verifying import Pause, Verification
 from confcar.status import Status
 
@@ -26,35 +26,20 @@ _VERIFY = "verify"
 _log = logging.getLogger(__name__)
 
 
-class Delivers(Protocol):
-    """Tells the primary, step by step; fulfilled by `reloaders.delivery.Delivery`."""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind of each step, for the metrics."""
-        ...
-
-    def deliver(self, change: Change, step: int, on_step: Callable[[int], None]) -> None:
-        """Run the reload's steps from *step* on; *on_step* hears how many are delivered. Raises ReloadError."""
-        ...
-
-
-class Remembers(Protocol):
-    """Keeps what was delivered over a crash; fulfilled by `publishing.publisher.Publisher`."""
-
-    def note_step(self, number: int, step: int) -> None:
-        """Remember that the first *step* steps of the reload of generation *number* were delivered."""
-        ...
-
-    def acknowledge(self, number: int) -> None:
-        """Remember that generation *number* was acknowledged."""
-        ...
-
-
 class OwedReload:
-    """What the primary of one bundle is owed. Used by the bundle's thread only."""
+    """What the primary of one bundle is owed. Used by the bundle's thread only.
 
-    def __init__(
+    Args:
+        delivery: Tells the primary.
+        memory: Where what was delivered is remembered.
+        status: The board.
+        splay_seconds: Each reload waits a random time up to this.
+        verification: What must hold after the delivery; None where nothing has to.
+        pace: Spreads the reloads of a fleet; None where nothing does.
+        clock: Seconds.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that has a say in when a reload is made and when it counts
         self,
         delivery: Delivers,
         memory: Remembers,
@@ -62,13 +47,16 @@ class OwedReload:
         *,
         splay_seconds: float = 0.0,
         verification: Verification | None = None,
+        pace: Paces | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._is_held: Callable[[int], bool] = lambda _: False
         self._delivery = delivery
         self._memory = memory
         self._verification = verification
         self._status = status
         self._splay_seconds = splay_seconds
+        self._pace = pace
         self._clock = clock
         self._backoff = Backoff(*_BACKOFF)
         self._change: Change | None = None
@@ -77,25 +65,67 @@ class OwedReload:
         self._error: ReloadError | None = None
         self._is_shown = True
         self._is_undecided = False
-        self.due_at: float | None = None
-        """When to call `deliver`, by the clock; None while nothing is owed."""
+        self._is_way_back = False
+        self._appointment: float | None = None
         self.refusal: VerifyFailedError | None = None
         """Why what is owed did not hold when it was verified last; None where that was not so."""
 
     @property
     def is_owing(self) -> bool:
         """Whether anything is owed."""
-        return self.due_at is not None
+        return self._appointment is not None
+
+    @property
+    def due_at(self) -> float | None:
+        """When the next attempt is due, by the clock; None while nothing is owed."""
+        again_at = None if self._pace is None else self._pace.look_again_at
+        return self._appointment if self._appointment is None or again_at is None else again_at
+
+    def is_due(self) -> bool:
+        """Return whether to call `deliver` now; where only the fleet's rollout is against it, wait for that."""
+        if self._appointment is None or self._appointment > self._clock() or self._is_held(self._step):
+            return False
+        return self._pace is None or self._pace.may_reload()
+
+    def wake_by(self, wake: Callable[[], None]) -> None:
+        """Have *wake* called, from another thread, when `is_due` has to be asked before `due_at`."""
+        if self._pace is not None:
+            self._pace.on_news = wake
+
+    def end_turn(self) -> None:
+        """Let the next of the fleet reload, unless what takes this reload back is still to be told.
+
+        Also after a failure: a primary in trouble is not to hold up the fleet until its next attempt.
+        """
+        if self._pace is not None and not self._is_way_back:
+            self._pace.done()
+
+    def close(self) -> None:
+        """Wait for nothing any longer; what is owed is owed by the next start. Takes a moment at most."""
+        if self._pace is not None:
+            self._pace.close()
 
     @property
     def is_instant(self) -> bool:
         """Whether delivering takes no time worth speaking of: nothing but signals."""
         return set(self._delivery.kinds) <= {"signal"}
 
+    def hold_while(self, is_held: Callable[[int], bool]) -> None:
+        """Make no step while *is_held*, asked by its number, says that the primary is about to start.
+
+        Asked by the bundle's thread, which has to be woken when that is over.
+        """
+        self._is_held = is_held
+
     @property
     def is_verified(self) -> bool:
         """Whether something must hold after the delivery: then `verify` is to be called before `conclude`."""
         return self._verification is not None
+
+    @property
+    def deliver_at(self) -> float | None:
+        """When to ask `is_due`, by the clock: what `due_at` says, but None while what is owed is held back."""
+        return None if self._appointment is not None and self._is_held(self._step) else self.due_at
 
     def owe(self, change: Change, *, changed_at: float | None, step: int = 0, at_once: bool = False) -> None:
         """Owe the reload of *change* instead of whatever was owed before.
@@ -107,13 +137,14 @@ class OwedReload:
             at_once: Whether neither a splay nor a back-off is waited for: the primary stands on what was taken back.
         """
         if at_once:
-            self.due_at, self._changed_at = self._clock(), changed_at
+            self._appointment, self._changed_at = self._clock(), changed_at
         elif self._change is None:
-            self.due_at = self._clock() + random.uniform(0.0, self._splay_seconds)  # noqa: S311 - spreads load only
+            self._appointment = self._clock() + random.uniform(0.0, self._splay_seconds)  # noqa: S311 - spreads load only
             self._changed_at = changed_at
         else:
             # Superseded while splaying or backing off: the newest goes out at once at the old appointment's latest.
-            self.due_at = min(self.due_at or self._clock(), self._clock() + self._splay_seconds)
+            self._appointment = min(self._appointment or self._clock(), self._clock() + self._splay_seconds)
+        self._is_way_back = at_once
         self._change, self._step, self._error = change, step, None
         self._backoff.reset()
         self.refusal = None
@@ -133,12 +164,12 @@ class OwedReload:
     def hasten(self) -> None:
         """Try at once what is in back-off: somebody asks for it. A splay is waited for all the same."""
         if self.error is not None:
-            self.due_at = self._clock()
+            self._appointment = self._clock()
 
     def deliver(self) -> None:
         """Tell the primary what is owed; `conclude` notes what came of it. Never raises for what the primary does."""
         assert self._change is not None, "nothing is owed"
-        self._error, self._is_undecided = None, False
+        self._error, self._is_undecided, self._is_way_back = None, False, False
         try:
             self._delivery.deliver(self._change, self._step, self._note_step)
         except ReloadError as error:
@@ -195,7 +226,7 @@ class OwedReload:
 
     def _failed(self, change: Change, error: str) -> None:
         delay = self._backoff.next_seconds()
-        self.due_at = self._clock() + delay
+        self._appointment = self._clock() + delay
         kind = self._delivery.kinds[self._step] if self.refusal is None else _VERIFY
         if self.refusal is not None:
             self._step = 0  # perhaps the primary fell over what it was told: it is told all of it again
@@ -209,7 +240,7 @@ class OwedReload:
     def _acknowledged(self, change: Change) -> None:
         now = self._clock()
         took = None if self._changed_at is None else now - self._changed_at
-        self._change, self.due_at, self._step, self._changed_at = None, None, 0, None
+        self._change, self._appointment, self._step, self._changed_at = None, None, 0, None
         self._status.update_reload(
             change.bundle,
             pending=False,

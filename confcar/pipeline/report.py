@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from confcar.bundle_status import CheckStatus, RefusedStatus
 from confcar.errors import CheckRefusedError, ConfcarError
 from confcar.log import fields
 from confcar.model import Change
 from confcar.pipeline.collecting import PendingError
 from confcar.publishing.publisher import Drift, PublishedState, Refusal
-from confcar.status import CheckStatus, RefusedStatus, Status
+from confcar.status import Status
 
 _SHOWN_NAMES = 20
 # The end of what a check said, which is where programs say what is wrong; all of it stands in the status.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from confcar.errors import PublishError
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.parts import BundleParts
@@ -20,7 +18,6 @@ class Telling:
         report: The bundle's voice; what it kept back is said here.
         retries: Where a note that could not be written is put off to.
         inbox: Whether a stop is asked for.
-        clock: Seconds.
 
     Attributes:
         is_under_way: Whether the primary is being told, or that is being written down. Read by any thread.
@@ -33,7 +30,6 @@ class Telling:
         retries: Retries,
         *,
         inbox: Inbox,
-        clock: Callable[[], float],
     ) -> None:
         self.is_under_way = False
         self._owed = parts.owed
@@ -41,7 +37,6 @@ class Telling:
         self._report = report
         self._retries = retries
         self._inbox = inbox
-        self._clock = clock
 
     def tell(self) -> OwedReload | None:
         """Deliver what is due and verify it, then log and write what is left; return what was delivered, or None."""
@@ -62,7 +57,7 @@ class Telling:
     def _delivered(self) -> OwedReload | None:
         """Tell the primary what it is owed, where that is due, and return what was delivered."""
         owed = self._owed
-        if owed is None or owed.due_at is None or owed.due_at > self._clock() or self._inbox.is_stopped:
+        if owed is None or self._inbox.is_stopped or not owed.is_due():
             return None
         if not owed.is_instant:
             # It may take its time; meanwhile board, log and state are to say what is published and owed.

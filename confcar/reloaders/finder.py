@@ -23,6 +23,9 @@ Target = int | Path | ProcessOptions
 # clock. A larger step forward before confcar started makes an honest file look stale (the message says so); a step
 # backwards, or forwards while confcar lives, hides as much of the difference as it is large.
 START_AFTER_FILE_SECONDS = 2.0
+# Start times have 10 ms resolution, and confcar notes the publish after the rename. A start within this of the publish
+# may have read the files before it: a signal too many harms less than one too few.
+STARTED_CLEARLY_AFTER_SECONDS = 0.05
 _NAMED_AT_MOST = 5
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # a constant of the kernel's
 _SHARING_HINT = (
@@ -94,6 +97,10 @@ class ProcessFinder:
         if pid is not None and found.pid != pid:
             raise PrimaryNotFoundError(f"process {pid} was replaced by {found.label} while it was looked up")
         return found
+
+    def has_started_after(self, process: ProcessFacts, moment: float) -> bool:
+        """Return whether a process started clearly after *moment*, seconds since the epoch."""
+        return self.clock.started_at(process) - moment > STARTED_CLEARLY_AFTER_SECONDS
 
     def _still_fitting(self, pid: int, options: ProcessOptions) -> ProcessFacts:
         from confcar.reloaders.matching import fits

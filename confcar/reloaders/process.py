@@ -21,15 +21,12 @@ from confcar.config.bundles import ReloadStep
 from confcar.errors import PrimaryNotFoundError, ReloadError
 from confcar.log import fields
 from confcar.model import Change
-from confcar.reloaders.base import Surroundings
+from confcar.reloaders.base import FindsProcess, Surroundings
 from confcar.reloaders.finder import ProcessFinder
 from confcar.reloaders.procfs import ProcessFacts
 
 _log = logging.getLogger(__name__)
 
-# Start times have 10 ms resolution, and confcar notes the publish after the rename. A start within this of the publish
-# may have read the files before it: a signal too many harms less than one too few.
-STARTED_CLEARLY_AFTER_SECONDS = 0.05
 # Signals that programs handle to reload and that end those which have not come to that yet.
 _RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 # A primary installs its handlers within this after it started; after that a missing one is the config's choice.
@@ -68,7 +65,7 @@ class SignalReloader:
         open_pidfd: Opens a handle on a PID; raises OSError. Replaceable for kernels without it.
     """
 
-    finder: ProcessFinder
+    finder: FindsProcess
     signal_number: int
     open_pidfd: Callable[[int], int] = field(default=_open_pidfd, compare=False, repr=False)
     _said_no_pidfd: bool = field(default=False, init=False, compare=False, repr=False)
@@ -76,15 +73,27 @@ class SignalReloader:
     @classmethod
     def from_step(cls, step: ReloadStep, surroundings: Surroundings) -> Self:
         """Return the reloader for a step that has a signal and a target."""
-        target = step.pid or step.pid_file or step.process
-        assert target is not None, "the config's models demand one"
         assert step.signal is not None, "the registry asks for signals only"
-        return cls(ProcessFinder(target, surroundings.own_pid), step.signal)
+        target = step.pid or step.pid_file or step.process
+        finder = surroundings.primary if target is None else ProcessFinder(target, surroundings.own_pid)
+        assert finder is not None, "the config is checked for a target or a primary"
+        return cls(finder, step.signal)
 
     @property
     def name(self) -> str:
         """Always "signal"."""
         return "signal"
+
+    def send(self) -> ProcessFacts:
+        """Send the signal whatever the process has read, and return who got it. Does not block.
+
+        Raises:
+            PrimaryNotFoundError: There is no single process to signal; worth a retry.
+            ReloadError: The kernel refuses; worth a retry.
+        """
+        with self._found() as (process, handle):
+            self._send(process, handle)
+            return process
 
     def reload(self, change: Change) -> None:
         """Send the signal, unless the process started clearly after the publish. Does not block.
@@ -93,11 +102,7 @@ class SignalReloader:
             PrimaryNotFoundError: There is no single process to signal; worth a retry.
             ReloadError: The kernel refuses, or the process is too young to survive the signal; worth a retry.
         """
-        pid = self.finder.locate()
-        with self._handle(pid) as handle:
-            process = self.finder.find(pid)
-            if handle is not None and _has_ended(handle):
-                raise PrimaryNotFoundError(f"process {pid} ended or became another one while it was looked up")
+        with self._found() as (process, handle):
             about = fields(
                 bundle=change.bundle,
                 generation=change.generation,
@@ -112,9 +117,7 @@ class SignalReloader:
             _log.debug("signal sent", extra=about)
 
     def _counts_as_told(self, process: ProcessFacts, change: Change) -> bool:
-        if change.published_at is None:
-            return False
-        return self.finder.clock.started_at(process) - change.published_at > STARTED_CLEARLY_AFTER_SECONDS
+        return change.published_at is not None and self.finder.has_started_after(process, change.published_at)
 
     def _refuse_while_starting(self, process: ProcessFacts) -> None:
         age_seconds = process.age_seconds
@@ -126,6 +129,16 @@ class SignalReloader:
             name = _signal_name(self.signal_number)
             told = f"process {process.label} started {age_seconds:.1f} s ago and does not handle {name} yet"
             raise ReloadError(f"{told}: the signal would end it")
+
+    @contextmanager
+    def _found(self) -> Iterator[tuple[ProcessFacts, int | None]]:
+        """Yield the process and a handle on it; None for the handle where the kernel has none."""
+        pid = self.finder.locate()
+        with self._handle(pid) as handle:
+            process = self.finder.find(pid)
+            if handle is not None and _has_ended(handle):
+                raise PrimaryNotFoundError(f"process {pid} ended or became another one while it was looked up")
+            yield process, handle
 
     @contextmanager
     def _handle(self, pid: int) -> Iterator[int | None]:

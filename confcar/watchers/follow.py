@@ -121,8 +121,8 @@ class Follower:
     def _follow_query(self, query: Query, dependencies: frozenset[Dependency]) -> None:
         task = self._tasks.get(query)
         if task is None:
-            name = f"{self._watcher.name} {next(self._numbers)}"
-            task = self._tasks[query] = Task(query, dependencies, name, due_at=self._clock())
+            task = Task(query, dependencies, f"{self._watcher.name} {next(self._numbers)}", due_at=self._clock())
+            self._tasks[query] = task
             if task.may_block and self._blocking < self._watcher.max_blocking:
                 self._start_blocking(task)
             else:
@@ -135,15 +135,11 @@ class Follower:
         if added and task.is_blocking:
             # Its fetch may block on for a while with the old question: until it has answered the new one, what was
             # added is polled beside it.
-            stand_in = next((each for each in task.stand_ins if each.is_queued and not each.is_once), None)
-            if stand_in is None:
-                stand_in = Task(query, added, task.name, is_stand_in=True, due_at=self._clock())
-                task.stand_ins.append(stand_in)
-                self._enqueue(stand_in)
-            else:
-                stand_in.dependencies |= added
-                stand_in.version, stand_in.due_at = None, self._clock()
+            stand_in = task.stand_in_for(added, now=self._clock())
+            if stand_in.is_queued:
                 self._queue.tidy()
+            else:
+                self._enqueue(stand_in)
         elif added:
             task.due_at = self._clock()
             self._queue.tidy()
@@ -257,8 +253,7 @@ class Follower:
             task.version = snapshot.version if is_same_question else None
             is_back = self._note_success(task, has_asked=snapshot.has_asked)
             changed = self._store.put(snapshot.readings)
-            if failures:
-                self._store.fail(failures)
+            self._store.fail(failures)
             if is_same_question:
                 self._failing -= set(task.stand_ins)
                 task.drop_stand_ins()

@@ -68,6 +68,17 @@ class Task:
         is_polled = self.is_stand_in or isinstance(self.query, Polled)
         return not (is_polled or self.is_dropped) and self.failure is None
 
+    def stand_in_for(self, added: frozenset[Dependency], *, now: float) -> Task:
+        """Return what reads *added*, due now: the stand-in that still waits in the queue, or a new one."""
+        found = next((each for each in self.stand_ins if each.is_queued and not each.is_once), None)
+        if found is None:
+            found = Task(self.query, added, self.name, is_stand_in=True)
+            self.stand_ins.append(found)
+        else:
+            found.dependencies, found.version = found.dependencies | added, None
+        found.due_at = now
+        return found
+
     def drop(self) -> None:
         """Note that nobody wants its answer any more, nor those of what stands in for it."""
         self.is_dropped = True

@@ -11,7 +11,7 @@ from confcar.clients.vault_answer import VaultAnswer
 from confcar.handover.handover import Handover
 from confcar.handover.records import SourceKey, hash_of
 from confcar.model import Dependency
-from confcar.status import LeaseStatus
+from confcar.source_status import LeaseStatus
 from confcar.watchers.vault_asking import Answered, Asking
 from confcar.watchers.vault_clocks import Clocks
 from confcar.watchers.vault_inheritance import Inheritance

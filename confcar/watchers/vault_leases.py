@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from confcar.backoff import Backoff
 from confcar.handover.records import hash_of
 from confcar.model import Dependency, Reading
-from confcar.status import LeaseStatus
+from confcar.source_status import LeaseStatus
 from confcar.watchers.vault_clocks import Clocks
 from confcar.watchers.vault_lease_clock import Grant, LeaseClock, capped_clock
 from confcar.watchers.vault_token import Token

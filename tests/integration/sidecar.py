@@ -46,8 +46,11 @@ class Sidecar:
         process: None until started.
     """
 
-    def __init__(self, config: Path, *, environ: Mapping[str, str] | None = None) -> None:
-        """Prepare one for *config*; its admin listener is on a free port of its own."""
+    def __init__(
+        self, config: Path, *, environ: Mapping[str, str] | None = None, prefix: Sequence[str | Path] = ()
+    ) -> None:
+        """Prepare one for *config*, run by the command *prefix*; its admin listener is on a free port of its own."""
+        self._prefix = list(map(str, prefix))
         self.config = config
         self.port = free_port()
         self.log_file = config.parent / "confcar.log"
@@ -58,7 +61,10 @@ class Sidecar:
         """Start it, and with *waits* return once it is ready."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                command("run", "-c", self.config), env=environment(self._environ), stdout=log, stderr=log
+                [*self._prefix, *command("run", "-c", self.config)],
+                env=environment(self._environ),
+                stdout=log,
+                stderr=log,
             )
         if waits:
             wait_until(self.is_ready, timeout=30.0)

@@ -79,3 +79,37 @@ def test_caddy_takes_a_rotated_secret_by_one_post(
         wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 2)
         wait_until(lambda: caddy.fetch("/word").text == "second")
         assert sidecar.bundle()["reload"]["attempts"] == 1
+
+
+def test_nginx_is_started_reloaded_and_stopped_by_confcar(
+    tmp_path: Path, openbao: OpenBaoServer, kv_mount: str, nginx_program: Path, word: str
+) -> None:
+    nginx = NginxServer(tmp_path / "nginx", nginx_program, config_file=tmp_path / "out" / "nginx.conf")
+    nginx.folder.mkdir(exist_ok=True)
+    text = nginx.main_config(f"location / {{ return 200 \"<< secret('{word}').word >>\"; }}")
+    template = {
+        "content": f"env WORD;\n{text}",
+        "destination": "nginx.conf",
+        "delimiters": {"variable": ["<<", ">>"], "block": ["<%", "%>"], "comment": ["<#", "#>"]},
+    }
+    url = f"http://127.0.0.1:{nginx.port}/"
+    bundle = {
+        "templates": [template],
+        "reload": {"signal": "HUP"},
+        "verify": {"http": {"url": url}, "within": "10s", "stable_for": "100ms"},
+    }
+    config = _config(tmp_path, openbao, bundle)
+    document = json.loads(config.read_text())
+    document["primary"] = {"command": list(map(str, nginx.command())), "stop_signal": "QUIT"}
+    config.write_text(json.dumps(document))
+    with Sidecar(config, environ={"VAULT_TOKEN": openbao.token}) as sidecar:
+        wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 1)
+        assert nginx.fetch("/").text == "first"
+        openbao.put_kv("app", {"word": "second"}, mount=kv_mount)
+        wait_until(lambda: nginx.fetch("/").text == "second")
+        wait_until(lambda: sidecar.bundle()["reload"]["acknowledged_generation"] == 2)
+        assert sidecar.status()["primary"]["restarts"] == 0
+        assert sidecar.stop() == 0
+    with pytest.raises(ConnectionRefusedError):
+        nginx.fetch("/")
+    assert "reload failed" not in sidecar.log()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from confcar.bundle_status import CheckStatus, RefusedStatus
 from confcar.model import Missing
-from confcar.status import CheckStatus, RefusedStatus, Status
+from confcar.primary_status import EnvironmentStatus, ExitStatus, PrimaryStatus
+from confcar.status import Status
 
 
 def every_state() -> Status:
@@ -53,5 +55,15 @@ def every_state() -> Status:
         "told", state="published", generation=12, published_at=now - 20, check=CheckStatus("accepted", now - 20)
     )
     status.update_bundle("told", refused=RefusedStatus(13, "verify by http: answered 502", now - 31))
+    status.show_primary(
+        PrimaryStatus(
+            "command",
+            state="restarting",
+            restarts=3,
+            last_exit=ExitStatus(None, "SIGSEGV", now - 4),
+            error="cannot start app: Permission denied",
+            environment=EnvironmentStatus(missing=(Missing("env", 1, "secret", "secret/db", "vault", "not found"),)),
+        )
+    )
     status.update_reload("told", acknowledged_generation=12, acknowledged_at=now - 19, last_successful=True)
     return status

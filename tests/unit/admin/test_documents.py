@@ -9,8 +9,10 @@ import pytest
 
 from confcar.admin.documents import readiness, status_document
 from confcar.admin.times import rfc3339
+from confcar.bundle_status import CheckStatus, SlotStatus
 from confcar.model import Missing
-from confcar.status import CheckStatus, Status
+from confcar.primary_status import EnvironmentStatus, ExitStatus, PrimaryStatus
+from confcar.status import Status
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_before_anything_happened_every_key_is_there_and_null_where_there_is_non
                     "acknowledged_generation": None,
                     "acknowledged_at": None,
                     "last_successful": None,
+                    "slot": None,
                 },
                 "refused": None,
             }
@@ -96,6 +99,19 @@ def test_what_happened_is_shown(status: Status) -> None:
     assert bundle["reload"]["acknowledged_generation"] == 6
 
 
+def test_a_wait_for_a_slot_is_shown_with_its_times(status: Status) -> None:
+    slot = SlotStatus("waiting", "cannot get a slot", 1_700_000_000.0, ("a", "b"), "no leader", 1_700_000_600.0)
+    status.update_reload("web", slot=slot)
+    assert document(status)["bundles"]["web"]["reload"]["slot"] == {
+        "state": "waiting",
+        "message": "cannot get a slot",
+        "since": "2023-11-14T22:13:20.000Z",
+        "holders": ["a", "b"],
+        "error": "no leader",
+        "without_at": "2023-11-14T22:23:20.000Z",
+    }
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -114,3 +130,21 @@ def test_ready_needs_every_bundle(status: Status) -> None:
     is_ready, reasons = readiness(status.copy())
     assert is_ready is False
     assert [reason.partition(":")[0] for reason in reasons] == ["api"]
+
+
+def test_a_primary_is_empty_without_one_and_whole_with_one() -> None:
+    status = Status()
+    assert status_document(status.copy(), "1")["primary"] == {}
+    status.show_primary(PrimaryStatus("command", environment=EnvironmentStatus()))
+    status.update_primary(state="running", pid=7, started_at=0.0, last_exit=ExitStatus(3, None, 0.0))
+    assert status_document(status.copy(), "1")["primary"] == {
+        "mode": "command",
+        "state": "running",
+        "pid": 7,
+        "started_at": "1970-01-01T00:00:00.000Z",
+        "restarts": 0,
+        "last_exit": {"code": 3, "signal": None, "at": "1970-01-01T00:00:00.000Z"},
+        "waits_for": None,
+        "error": None,
+        "environment": {"pending": True, "missing": (), "error": None},
+    }

@@ -7,6 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from confcar.admin.metrics import exposition
+from confcar.bundle_status import SlotStatus
 from confcar.status import Status
 
 # Those of the contract that make sense so far; rollback and drift come with what they count.
@@ -28,12 +29,17 @@ CONTRACT = {
     "confcar_reload_pending": {"bundle"},
     "confcar_rollback_total": {"bundle"},
     "confcar_drift_repaired_total": {"bundle"},
+    "confcar_rollout_total": {"bundle", "result"},
+    "confcar_rollout_waiting": {"bundle"},
     "confcar_change_to_reload_seconds": {"bundle"},
     "confcar_last_reload_successful": {"bundle"},
 }
 OURS: dict[str, set[str]] = {
     "confcar_config_loaded_timestamp_seconds": set(),
     "confcar_config_last_reload_successful": set(),
+    "confcar_primary_up": set(),
+    "confcar_primary_restarts_total": set(),
+    "confcar_primary_start_timestamp_seconds": set(),
 }
 
 
@@ -51,6 +57,7 @@ def status() -> Status:
     status.count("reload_total", "web", "signal", "success")
     status.count("rollback_total", "web")
     status.count("drift_repaired_total", "web")
+    status.count("rollout_total", "web", "slot")
     status.set_gauge("vault_token_ttl_seconds", "vault", value=60.0)
     status.set_gauge("render_duration_seconds", "web", value=0.25)
     status.observe("change_to_reload_seconds", "web", seconds=0.007)
@@ -125,3 +132,11 @@ def test_a_bundle_without_a_generation_has_no_number_yet() -> None:
     status.add_bundle("web", "/shared/web")
     assert families(status)["confcar_generation"].samples == []
     assert value(status, "confcar_reload_pending", bundle="web") == 0
+
+
+def test_only_who_waits_for_a_slot_is_waiting(status: Status) -> None:
+    assert value(status, "confcar_rollout_waiting", bundle="web") == 0
+    status.update_reload("web", slot=SlotStatus("waiting", "waiting for a slot", 1.0))
+    assert value(status, "confcar_rollout_waiting", bundle="web") == 1
+    status.update_reload("web", slot=SlotStatus("held", "holds a slot", 1.0))
+    assert value(status, "confcar_rollout_waiting", bundle="web") == 0

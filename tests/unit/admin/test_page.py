@@ -149,3 +149,18 @@ def test_the_listener_serves_it_with_its_policy() -> None:
 def test_before_anything_is_known_it_can_be_read_too() -> None:
     text, _ = read(Status())
     assert "The config has none." in text
+
+
+def test_the_primary_is_shown_with_how_it_ended_and_what_it_waits_for() -> None:
+    text, _ = read(every_state())
+    assert "restarting" in text
+    assert "Ended last with SIGSEGV" in text
+    assert "cannot start app: Permission denied" in text
+    assert "Its environment waits for data" in text
+
+
+def test_without_a_primary_none_is_shown() -> None:
+    status = Status()
+    status.add_bundle("web", "/shared/web")
+    page = render_page(status.copy(), "1").decode()
+    assert 'id="the-primary"' not in page

@@ -130,3 +130,14 @@ def test_on_a_terminal_it_is_coloured_and_watching_renews_it_until_interrupted(
     os.close(ours)
     assert b"\x1b[32mready\x1b[0m" in shown
     assert b"\x1b[H\x1b[J" in shown
+
+
+def test_the_primary_is_shown_with_how_it_ended_and_what_it_waits_for() -> None:
+    text = "\n".join(described(every_state()))
+    assert "  command              restarting  started again 3 times" in text
+    assert "ended last with SIGSEGV, 4 s ago" in text
+    assert "its environment waits for secret('secret/db') from vault" in text
+
+
+def test_without_a_primary_none_is_shown(board: Status) -> None:
+    assert "primary" not in described(board)

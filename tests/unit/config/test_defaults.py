@@ -31,6 +31,7 @@ def test_bundle_defaults(bench: Workbench) -> None:
         "reload": [],
         "verify": None,
         "on_failure": None,
+        "rollout": None,
     }
 
 
@@ -103,6 +104,7 @@ def test_top_level_defaults(bench: Workbench) -> None:
     assert config.warnings == ()
     assert config.settings.model_dump(exclude={"bundles"}) == {
         "sources": {},
+        "primary": None,
         "admin": {"listen": "127.0.0.1:9797"},
         "handover": None,
         "log": {"level": "info", "format": "auto"},

@@ -56,7 +56,8 @@ def test_all_faults_are_told_at_once(bench: Workbench) -> None:
         pytest.param("    templats: []\n", "6:5: bundles.web.templats: unknown key; did you mean templates?", id="key"),
         pytest.param(
             "    reload: {signal: HUP}\n",
-            "6:5: bundles.web.reload: a signal needs exactly one of pid, pid_file or process to say whom to signal",
+            "6:5: bundles.web.reload: a signal needs one of pid, pid_file or process to say whom to signal, "
+            "or a primary in the config",
             id="single-step",
         ),
     ],

@@ -109,3 +109,14 @@ def test_fields_are_described_in_the_words_of_the_models() -> None:
 )
 def test_defaults_are_shown_as_people_write_them(model: str, key: str, default: str) -> None:
     assert json_schema()["$defs"][model]["properties"][key]["default"] == default
+
+
+def test_every_key_but_the_ones_that_choose_a_model_is_described() -> None:
+    schema = json_schema()
+    models = {"top level": schema, **schema["$defs"]}
+    assert not [
+        f"{model}.{key}"
+        for model, definition in models.items()
+        for key, found in definition.get("properties", {}).items()
+        if not ("description" in found or "const" in found or "$ref" in found)
+    ]

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from confcar.bundle_status import BundleStatus
 from confcar.daemon.assembly import Context
 from confcar.daemon.life import run
-from confcar.status import BundleStatus
 from tests.unit.daemon.place import Place
 from tests.waiting import wait_until
 

@@ -73,3 +73,9 @@ def test_all_templates_that_do_not_compile_are_told_without_any_source(place: Pl
 
 def test_nothing_published_is_empty(place: Place) -> None:
     assert published(place.context(), "web") == {}
+
+
+def test_the_primarys_variables_are_compiled_with_the_templates(place: Place) -> None:
+    place.configure(primary={"command": ["app"], "environment": {"DB_URL": "{{ key('db') "}})
+    (error,) = compile_templates(place.context())
+    assert str(error).startswith("content of primary.environment.DB_URL:1: ")

@@ -105,3 +105,30 @@ def test_the_second_stop_ends_the_process_at_once() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (128 + signal.SIGTERM, "")
+
+
+def test_other_signals_are_heard_where_somebody_wants_them_and_put_back() -> None:
+    done: list[str] = []
+    before = signal.getsignal(signal.SIGWINCH)
+    with Signals() as signals:
+        signals.hear([signal.SIGWINCH])
+        signals.on(signal.SIGWINCH, lambda: done.append("winch"))
+        tell(signal.SIGWINCH)
+        assert signals.wait_for_stop(0.05) is False
+    assert (done, signal.getsignal(signal.SIGWINCH)) == (["winch"], before)
+
+
+def test_another_thread_can_ask_for_a_stop() -> None:
+    with Signals() as signals:
+        thread = threading.Thread(target=signals.stop)
+        thread.start()
+        assert signals.wait_for_stop(10.0) is True
+        thread.join()
+
+
+def test_a_stop_signal_on_top_of_a_stop_that_a_thread_asked_for_is_the_first_one() -> None:
+    with Signals() as signals:
+        signals.stop()
+        assert signals.wait_for_stop(10.0) is True
+        tell(signal.SIGTERM)  # would end the tests
+        assert signals.is_stopping

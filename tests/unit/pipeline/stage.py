@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from confcar.bundle_status import BundleStatus
 from confcar.config.bundles import CheckOptions, TemplateOptions
 from confcar.errors import EndpointRefusedError
 from confcar.log import Redactor
@@ -15,11 +16,12 @@ from confcar.pipeline.bundle import BundlePipeline
 from confcar.pipeline.checking import Check
 from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.reloading import OwedReload
+from confcar.pipeline.roles import Paces
 from confcar.pipeline.verifying import Verification
 from confcar.publishing.publisher import Publisher
 from confcar.rendering.catalog import SourceCatalog
 from confcar.rendering.renderer import Renderer
-from confcar.status import BundleStatus, Status
+from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher
@@ -92,12 +94,13 @@ class Stage:
         command: str | None = None,
         check: Check | None = None,
         primary: Primary | None = None,
+        pace: Paces | None = None,
+        splay: float = 0.0,
         quiet: float = 0.02,
         templates: list[TemplateOptions] | None = None,
         publisher: Publisher | None = None,
         health: Health | None = None,
         drift: float = 0.0,
-        splay: float = 0.0,
         settings: str = "",
     ) -> BundlePipeline:
         """Return a bundle whose files are named 0, 1, ... after their templates; `command` is a shell's."""
@@ -114,7 +117,9 @@ class Stage:
         verification = None if health is None else health.verification()
         owed = None
         if primary is not None:
-            owed = OwedReload(primary, publisher, self.status, splay_seconds=splay, verification=verification)
+            owed = OwedReload(
+                primary, publisher, self.status, splay_seconds=splay, verification=verification, pace=pace
+            )
         self.status.add_bundle(name, str(self.folder / name))
         parts = BundleParts(
             directory=self.folder / name,

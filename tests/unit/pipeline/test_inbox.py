@@ -43,6 +43,20 @@ def test_wait_returns_at_once_where_something_was_noted_before(inbox: Inbox, clo
     assert clock.now == 100.0
 
 
+def test_wake_ends_one_wait_and_is_no_news(inbox: Inbox, clock: FakeClock) -> None:
+    clock.after(1.0, inbox.wake)
+    inbox.wait(110.0)
+    assert (clock.now, inbox.has_news) == (101.0, False)
+    inbox.wait(110.0)
+    assert clock.now == 110.0
+
+
+def test_wake_before_the_wait_ends_it_at_once(inbox: Inbox, clock: FakeClock) -> None:
+    inbox.wake()
+    inbox.wait(110.0)
+    assert clock.now == 100.0
+
+
 def test_stop_ends_this_and_every_later_wait(inbox: Inbox, clock: FakeClock) -> None:
     clock.after(1.0, inbox.stop)
     inbox.wait(None)
@@ -138,3 +152,15 @@ def test_a_stop_ends_a_pause_and_says_so(inbox: Inbox, clock: FakeClock) -> None
     clock.after(1.0, inbox.stop)
     assert not inbox.pause(3.0)
     assert clock.now == 101.0
+
+
+def test_it_is_idle_only_while_its_thread_waits_for_nothing_that_has_come() -> None:
+    inbox = Inbox()
+    assert not inbox.is_idle
+    thread = threading.Thread(target=inbox.wait, args=(None,))
+    thread.start()
+    wait_until(lambda: inbox.is_idle)
+    inbox.note()
+    assert not inbox.is_idle
+    thread.join()
+    assert not inbox.is_idle

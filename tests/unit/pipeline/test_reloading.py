@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from confcar.bundle_status import ReloadStatus
 from confcar.errors import PrimaryNotFoundError, PublishError, ReloadError
 from confcar.model import Change
 from confcar.pipeline.reloading import OwedReload
 from confcar.pipeline.verifying import Verification
-from confcar.status import ReloadStatus, Status
+from confcar.status import Status
 from tests.fakes.clock import FakeClock
 
 # How often a verify of a quarter of a second asks.
@@ -341,3 +342,22 @@ def test_what_came_back_is_told_at_once_whatever_the_splay() -> None:
     bench.attempt()
     bench.owed.owe(Change("web", 2, Path("/shared/web")), changed_at=None, at_once=True)
     assert (bench.due_in, bench.owed.refusal) == (0.0, None)
+
+
+def test_a_step_that_is_held_back_is_not_due_until_that_is_over() -> None:
+    held: set[int] = set()
+    delivery = ScriptedDelivery()
+    owed = OwedReload(delivery, Memory(), Status(), clock=FakeClock())
+    owed.hold_while(held.__contains__)
+    owed.owe(Change("web", 1, Path("/shared/web")), changed_at=None)
+
+    def due_while(*steps: int) -> bool:
+        held.clear()
+        held.update(steps)
+        return owed.deliver_at is not None
+
+    assert (due_while(0), due_while(1), due_while()) == (False, True, True)
+    owed.deliver()
+    owed.conclude()
+    assert not due_while()
+    assert delivery.told == [(1, 0), (1, 1)]

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from confcar.bundle_status import BundleStatus
 from confcar.errors import PublishError, VerifyFailedError
 from confcar.pipeline.bundle import BundlePipeline
 from confcar.publishing.layout import PublishMode
 from confcar.publishing.publisher import Publisher
-from confcar.status import BundleStatus
 from tests.unit.pipeline.stage import Health, Primary, Stage
 from tests.unit.publishing.samples import MODES
 from tests.waiting import wait_until

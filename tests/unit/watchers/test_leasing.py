@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from confcar.errors import SourceUnavailableError
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
-from confcar.status import SourceStatus, Status
+from confcar.source_status import SourceStatus
+from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.base import Hurry, Query
 from confcar.watchers.following import Following
