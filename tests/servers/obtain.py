@@ -31,6 +31,13 @@ _CONSUL_TEMPLATE = Module(
     path="github.com/hashicorp/consul-template",
     takes="about 1 minute, once per machine",
 )
+# A maintained fork: the modules of kelseyhightower/confd, which it continues, are no longer served as a whole.
+_CONFD = Module(
+    name="confd",
+    version="0.30.0",
+    path="github.com/abtreece/confd/cmd/confd",
+    takes="1 to 2 minutes, once per machine",
+)
 
 
 # The tools that check the examples for Compose and Kubernetes.
@@ -93,8 +100,9 @@ _RECIPES: Mapping[str, _Recipe] = {
     "compose-go": _Recipe(("CONFCAR_TEST_COMPOSE_GO",), ("compose-spec",), module=_COMPOSE_GO),
     "kustomize": _Recipe(("CONFCAR_TEST_KUSTOMIZE",), ("kustomize",), module=_KUSTOMIZE),
     "consul-template": _Recipe(("CONFCAR_TEST_CONSUL_TEMPLATE",), ("consul-template",), module=_CONSUL_TEMPLATE),
+    "confd": _Recipe(("CONFCAR_TEST_CONFD",), ("confd",), module=_CONFD),
 }
-SERVERS = ("consul", "bao", "nginx", "caddy", "postgres", "compose-go", "kustomize")
+SERVERS = ("consul", "bao", "nginx", "caddy", "postgres", "compose-go", "kustomize", "consul-template", "confd")
 PROGRAMS = tuple(_RECIPES)
 
 
