@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.integration.peers import module_folder
+from tests.servers.build import source_of
 from tests.servers.caddy import CaddyServer
 from tests.servers.consul import ConsulServer
 from tests.servers.fault_proxy import FaultProxy
@@ -39,7 +39,7 @@ def module_sources() -> Callable[[str], Path]:
     """Return what gives the folder of a Go module's source, documentation included, by `path@vVERSION`."""
 
     def folder(module: str) -> Path:
-        return module_folder(module, _AT_START) or _go_without(f"no source of {module}: there is no Go, or no network")
+        return source_of(module, _AT_START) or _go_without(f"no source of {module}: there is no Go, or no network")
 
     return folder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -166,13 +165,3 @@ class Place:
 
     def _environment(self) -> Mapping[str, str]:
         return {"VAULT_TOKEN": self.openbao.token, **VARIABLES}
-
-
-def module_folder(module: str, environment: Mapping[str, str]) -> Path | None:
-    """Return the folder of a Go module's source, `path@vVERSION`, fetched where it is not there; None without Go."""
-    go = shutil.which("go", path=environment.get("PATH"))
-    if go is None:
-        return None
-    command = [go, "mod", "download", "-json", module]
-    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-    return Path(json.loads(ended.stdout)["Dir"]) if ended.returncode == 0 else None

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, ROOT
 from tests.integration.peers import Place, numbered, parts, ported, rows, tags_of
 from tests.servers.consul import ConsulServer
+from tests.servers.obtain import built_version
 from tests.servers.openbao import OpenBaoServer
 
 FROM_CONSUL_TEMPLATE = DOCS / "how-to" / "migrate-from-consul-template.md"
 FROM_AGENT = DOCS / "how-to" / "migrate-from-vault-agent.md"
 FROM_CONFD = DOCS / "how-to" / "migrate-from-confd.md"
-CONFD = "github.com/abtreece/confd@v0.30.0"
+CONFD = f"github.com/abtreece/confd@v{built_version('confd')}"
 CONFDS_STORE = "github.com/kelseyhightower/memkv@v0.1.1"
-CONSUL_TEMPLATE = "github.com/hashicorp/consul-template@v0.42.1"
+CONSUL_TEMPLATE = f"github.com/hashicorp/consul-template@v{built_version('consul-template')}"
 # What becomes of the tags in the examples of consul-template's documentation, one after the other.
 TAGS = {
     "services": [
@@ -151,6 +152,12 @@ def test_the_page_has_every_function_of_consul_template(module_sources: Callable
     assert {"key", "spew_dump"} <= known
     named = {word for row in rows(FROM_CONSUL_TEMPLATE) for word in re.findall(r"[A-Za-z_]\w+", row.theirs)}
     assert known - named == set()
+
+
+def test_the_pages_name_the_versions_that_they_are_compared_with() -> None:
+    assert f"consul-template {built_version('consul-template')} renders" in FROM_CONSUL_TEMPLATE.read_text()
+    assert f"consul-template is {built_version('consul-template')}" in (ROOT / "README.md").read_text()
+    assert f"confd of the tests is {built_version('confd')}" in " ".join(FROM_CONFD.read_text().split())
 
 
 @pytest.mark.parametrize("name", ["haproxy", *TAGS])
