@@ -105,6 +105,12 @@ class Place:
         )
         return destination.read_text()
 
+    def by_config_of_consul_template(self, program: Path, config: str, *, destination: str) -> str:
+        """Return what consul-template makes of its own config file, on this Consul, in a file beside it."""
+        path = self._write("configured/config.hcl", config)
+        self._run(program, "-once", f"-config={path}", f"-consul-addr={self.consul.address}", folder=path.parent)
+        return (path.parent / destination).read_text()
+
     def by_agent(self, program: Path, template: str) -> str:
         """Return what the agent of OpenBao or Vault makes of it."""
         source, destination = self._files("agent", template)
@@ -152,9 +158,10 @@ class Place:
         path.write_text(text)
         return path
 
-    def _run(self, *command: str | Path) -> None:
+    def _run(self, *command: str | Path, folder: Path | None = None) -> None:
         ended = subprocess.run(
             command,
+            cwd=folder,
             env={"PATH": os.defpath, "HOME": str(self.folder), **self._environment()},
             capture_output=True,
             text=True,

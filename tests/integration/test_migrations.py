@@ -177,6 +177,17 @@ def test_the_tags_on_the_page_are_those_of_the_example(module_sources: Callable[
     assert re.findall(r"\{\{.*?\}\}", example) == [theirs for theirs, _ in tags_of(FROM_CONSUL_TEMPLATE)]
 
 
+def test_the_config_in_consul_templates_documentation_gives_the_same_bytes(
+    place: Place, consul_template_program: Path, module_sources: Callable[[str], Path]
+) -> None:
+    page = (module_sources(CONSUL_TEMPLATE) / "docs" / "configuration.md").read_text().partition("\n### Example\n")[2]
+    config = re.findall(r"^```hcl\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)[0]
+    assert 'contents = "{{key \\"hello\\"}}"' in config
+    place.consul.put("hello", "a value\nof two lines\n")
+    rendered = place.by_config_of_consul_template(consul_template_program, config, destination="out.txt")
+    assert place.by_confcar('{{ key("hello") }}') == rendered
+
+
 def test_each_row_for_the_agent_gives_the_same_bytes(place: Place, openbao_program: Path) -> None:
     assert different(FROM_AGENT, lambda template: place.by_agent(openbao_program, template), place.by_confcar) == []
 
