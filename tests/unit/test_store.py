@@ -216,3 +216,32 @@ def test_what_a_source_said_is_forgotten_for_its_readers_too_when_another_place_
     changed, view = store.take("web")
     assert (set(changed), view[A], view[B]) == ({A, B}, UNANSWERED, UNANSWERED)
     assert web.woken == 1
+
+
+def leased(user: str, until: float) -> Reading:
+    return Reading({"user": user}, leased_until=until)
+
+
+def test_renewed_lease_wakes_nobody_and_its_end_is_known() -> None:
+    store = Store()
+    web = Bundle(store, "web", A)
+    store.put({A: leased("one", 100.0)})
+    web.changed()
+    assert store.lease_ends("web") == {}
+    assert store.put({A: leased("one", 200.0)}) == frozenset()
+    assert (web.woken, store.lease_ends("web")) == (1, {A: 200.0})
+
+
+def test_end_of_what_was_replaced_is_known_until_the_replacement_is_taken() -> None:
+    store = Store()
+    web = Bundle(store, "web", A)
+    store.put({A: leased("one", 100.0)})
+    web.changed()
+    store.put({A: leased("one", 200.0)})
+    for until in (900.0, 950.0):
+        store.put({A: leased("two", until)})
+    assert store.lease_ends("web") == {A: 200.0}
+    assert web.changed() == {A}
+    assert store.lease_ends("web") == {}
+    assert web.knows(A) == Answer(leased("two", 950.0))
+    assert store.lease_ends("nobody") == {}
