@@ -110,3 +110,18 @@ def test_lease_that_a_text_names_and_no_file_read_does_not_count(stage: Stage) -
     wait_for(stage, 1)
     stage.watcher.set(name=b"bad")
     wait_until(lambda: heard(primary) == [1, 2, 1])
+
+
+def test_what_came_back_by_hand_is_replaced_by_itself_when_its_lease_ends(stage: Stage) -> None:
+    primary = Primary()
+    stage.watcher.set(name=b"good")
+    stage.watcher.grant("db", USER, until=time.time() + 3.0)
+    pipeline = stage.bundle(*FILES, primary=primary)
+    stage.start(pipeline)
+    wait_for(stage, 1)
+    stage.watcher.grant("db", {"user": "two"}, until=time.time() + 600.0)
+    wait_for(stage, 2)
+    pipeline.ask("rollback").result(10.0)
+    wait_until(lambda: heard(primary) == [1, 2, 1])
+    wait_until(lambda: heard(primary) == [1, 2, 1, 3])
+    assert stage.text("1") == "two"
