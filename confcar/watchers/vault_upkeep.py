@@ -19,6 +19,7 @@ from confcar.watchers.vault_clocks import Clocks, poll_seconds
 from confcar.watchers.vault_lease_clock import (
     Grant,
     LeaseClock,
+    Shape,
     clock_of,
     not_renewable,
     renewed_clock,
@@ -27,6 +28,8 @@ from confcar.watchers.vault_leases import Lease
 from confcar.watchers.vault_token import Token
 
 _NOT_RENEWABLE_TEXT = "not renewable"
+# A lookup may say so much less than there is: OpenBao rounds the moment to a whole second and what is left down.
+_ROUNDED_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -163,12 +166,12 @@ class Upkeep:
         return True
 
     def _shorten(self, lease: Lease, ttl_seconds: float, now: float) -> None:
-        """Take over that a lease ends sooner than was granted."""
-        ends_at = now + ttl_seconds + 1.0  # servers count in whole seconds, rounded down
-        if ends_at >= lease.clock.ends_at:
+        """Take over that a lease ends sooner than was granted; a renewal may still give it more."""
+        if now + ttl_seconds + _ROUNDED_SECONDS >= lease.clock.ends_at:
             return
-        clock = clock_of(Grant("fixed", "", ttl_seconds), now=now, jitter=self._clocks.jitter)
-        clock.renew_at = lease.clock.renew_at
+        shape: Shape = "renewable" if lease.clock.renew_at < math.inf else "fixed"
+        clock = clock_of(Grant(shape, "", ttl_seconds), now=now, jitter=self._clocks.jitter)
+        clock.renew_at = min(clock.renew_at, lease.clock.renew_at)
         self._wind(lease, clock, now)
 
     def _ask(self, lease: Lease, path: str, body: Mapping[str, object], action: str) -> VaultAnswer | None:

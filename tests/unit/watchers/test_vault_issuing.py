@@ -277,6 +277,39 @@ def test_lease_that_somebody_shortened_is_replaced_sooner(api: VaultApi, tmp_pat
         assert api.engines[PATH].made == 2
 
 
+@pytest.mark.parametrize("life", [6, 12, 30, 100])
+def test_servers_that_round_the_rest_of_a_lease_down_shorten_none(api: VaultApi, tmp_path: Path, life: int) -> None:
+    with issuing(api, tmp_path, refresh="1s") as world:
+        began_at, renewals = world.now, 0
+        # OpenBao rounds the moment to the next second first, and then the rest down.
+        left = lambda: int(max(0.0, began_at + life - (world.now + 0.5)))  # noqa: E731 - of what changes below
+        api.engines[PATH] = Engine(seconds=life, left=left)
+        while api.count(RENEW) < 5:
+            world.fetch()
+            if api.count(RENEW) > renewals:
+                began_at, renewals = world.now, api.count(RENEW)
+            world.pass_time(0.1)
+
+        assert api.count(LOOKUP) > 5
+        assert api.engines[PATH].made == 1
+
+
+def test_shortened_lease_is_renewed_before_it_is_replaced(api: VaultApi, tmp_path: Path) -> None:
+    api.engines[PATH] = Engine(seconds=1000)
+    with issuing(api, tmp_path, refresh="30s") as world:
+        world.fetch()
+        api.script(LOOKUP, 200, {"data": {"ttl": 100}})
+        world.pass_time(29)
+        snapshot = world.fetch()
+        assert (snapshot.again_in_seconds or 0) <= 30
+        for _ in range(3):
+            world.pass_time(24)
+            world.fetch()
+
+        assert (api.count(RENEW), api.engines[PATH].made) == (1, 1)
+        assert world.reading().leased_until == pytest.approx(EPOCH + world.now + 1000, abs=30)
+
+
 def test_policy_that_denies_the_lookup_is_not_asked_again(api: VaultApi, tmp_path: Path) -> None:
     api.engines[PATH] = Engine(seconds=1000)
     api.denied = {LOOKUP}
