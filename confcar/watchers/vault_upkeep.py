@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from confcar.clients.vault_answer import VaultAnswer
-from confcar.errors import SourceDeniedError, SourceError
+from confcar.errors import SourceDeniedError, SourceError, SourceUnavailableError
 from confcar.log import fields
 from confcar.watchers.vault_asking import Asking
 from confcar.watchers.vault_clocks import Clocks, poll_seconds
@@ -28,6 +28,8 @@ from confcar.watchers.vault_leases import Lease
 from confcar.watchers.vault_token import Token
 
 _NOT_RENEWABLE_TEXT = "not renewable"
+# The lease lives, but its engine could not prolong it: its database is down (`expiration.go` of OpenBao and Vault).
+_ENGINE_FAILED_TEXT = "failed to renew entry"
 # A lookup may say so much less than there is: OpenBao rounds the moment to a whole second and what is left down.
 _ROUNDED_SECONDS = 2.0
 _log = logging.getLogger(__name__)
@@ -121,6 +123,8 @@ class Upkeep:
             _log.warning("lease cannot be renewed", extra=fields(source=self._name, error=str(error), cure=cure))
             self._end(lease, now)
             return
+        if answer is not None and answer.status == HTTPStatus.BAD_REQUEST and _ENGINE_FAILED_TEXT in answer.text:
+            raise SourceUnavailableError(str(answer.error(action)))
         if answer is None or (answer.status == HTTPStatus.BAD_REQUEST and _NOT_RENEWABLE_TEXT not in answer.text):
             self._is_gone(lease)
         elif answer.is_ok:

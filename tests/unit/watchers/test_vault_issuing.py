@@ -158,6 +158,22 @@ def test_policy_that_denies_the_renewal_costs_no_login_and_no_credential_before_
     assert (api.engines[PATH].made, api.count(RENEW)) == (2, 1)
 
 
+def test_engine_that_fails_to_renew_is_asked_again_and_no_new_credential_is_made(api: VaultApi, world: Issuing) -> None:
+    world.fetch()
+    world.pass_time(70)
+    # In these words and with this status OpenBao tells that the database is down.
+    said = "failed to renew entry: resp: (*logical.Response)(nil) err: failed to connect to `user=keeper`"
+    api.script(RENEW, 400, {"errors": [said]}, times=3)
+    for _ in range(3):
+        error = world.fails()
+        assert isinstance(error, SourceUnavailableError)
+        assert 0 < (error.retry_within_seconds or 0) <= 25
+
+    world.fetch()
+    assert (api.engines[PATH].made, api.count(RENEW), api.count(LOGIN)) == (1, 4, 1)
+    assert world.reading().leased_until == pytest.approx(EPOCH + world.now + 100, abs=2)
+
+
 def test_lease_with_a_max_ttl_is_renewed_up_to_it_and_then_replaced_in_time(api: VaultApi, world: Issuing) -> None:
     world.fetch()
     api.engines[PATH].renewed_seconds = 60  # 70 + 60: the max ttl is 130
