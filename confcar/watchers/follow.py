@@ -251,7 +251,7 @@ class Follower:
                 return
             is_same_question = task.dependencies == dependencies
             task.version = snapshot.version if is_same_question else None
-            is_back = self._note_success(task, has_asked=snapshot.has_asked)
+            is_back = self._note_success(task, snapshot)
             changed = self._store.put(snapshot.readings)
             self._store.fail(failures)
             if is_same_question:
@@ -266,10 +266,10 @@ class Follower:
             time.sleep(_AFTER_CHANGE_SECONDS)
         self._report.answered(dependencies, snapshot, is_back=is_back)
 
-    def _note_success(self, task: Task, *, has_asked: bool) -> bool:
+    def _note_success(self, task: Task, snapshot: Snapshot) -> bool:
         """Wake the others where the source was away, and return whether nothing is failing any more."""
-        task.note_success()
-        if self._is_down and has_asked:
+        task.note_success(snapshot.readings)
+        if self._is_down and snapshot.has_asked:
             self._is_down = False
             now = self._clock()
             for each in (*self._tasks.values(), *self._queue):
@@ -279,7 +279,7 @@ class Follower:
             self._changed.notify_all()
         was_failing = bool(self._failing)
         self._failing.discard(task)
-        return has_asked and was_failing and not self._failing
+        return snapshot.has_asked and was_failing and not self._failing
 
     def _failed(self, task: Task, dependencies: frozenset[Dependency], error: SourceError) -> None:
         text = str(error)
@@ -292,7 +292,7 @@ class Follower:
             self._is_down = self._is_down or is_unavailable
             is_first = not self._failing
             self._failing.add(task)
-            is_no_use = is_unavailable or len(self._failing) >= len(self._tasks)
+            is_no_use = is_unavailable or all(each.is_no_use for each in self._tasks.values())
             self._store.fail(dict.fromkeys(dependencies, error))
             backoff = task.unavailable if is_unavailable else task.refused
             delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
