@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcar.errors import SourceDataError, SourceDeniedError, SourceUnavailableError
+from confcar.handover.records import hash_of
 from confcar.model import ABSENT, Dependency
 from tests.fakes.vault_api import VaultApi, running_vault
 from tests.fakes.vault_engines import Engine
@@ -195,6 +196,41 @@ def test_fixed_lease_is_replaced_before_its_end_without_a_renewal(api: VaultApi,
     world.run_until_due()
 
     assert (api.engines[PATH].made, api.count(RENEW)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("token_renewable", "lease_seconds", "logins"),
+    [
+        pytest.param(False, 70, 2, id="it would end with the token"),
+        pytest.param(False, 10, 1, id="the token outlives it"),
+        pytest.param(True, 70, 1, id="the token is renewed"),
+    ],
+)
+def test_lease_is_not_replaced_by_one_that_is_cut_short_by_the_end_of_its_token(
+    api: VaultApi,
+    tmp_path: Path,
+    token_renewable: bool,  # noqa: FBT001 - a table
+    lease_seconds: int,
+    logins: int,
+) -> None:
+    api.auth.update(lease_duration=100, renewable=token_renewable)
+    api.engines[PATH] = Engine(seconds=lease_seconds, renewable=False)
+    with issuing(api, tmp_path) as world:
+        world.run_until_due()
+
+        assert (api.engines[PATH].made, api.count(LOGIN)) == (2, logins)
+        assert world.leases.held()[0].token_hash == hash_of(f"login-token-{logins}")
+
+
+def test_login_that_fails_does_not_keep_a_lease_from_being_replaced(api: VaultApi, tmp_path: Path) -> None:
+    api.auth.update(lease_duration=100, renewable=False)
+    api.engines[PATH] = Engine(seconds=70, renewable=False)
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+        api.script("auth/approle/login", 500, {"errors": ["not now"]})
+        world.run_until_due()
+
+        assert (api.engines[PATH].made, api.count(LOGIN)) == (2, 2)
 
 
 def test_error_of_a_replacement_is_tried_again_and_never_ends_it(api: VaultApi, world: Issuing) -> None:
