@@ -36,6 +36,7 @@ class Answer:
 
 
 View = Mapping[Dependency, Answer]
+_DEAD = 0.0  # an end that has passed, by any clock
 UNANSWERED = Answer()
 
 
@@ -96,6 +97,8 @@ class Store:
                     continue
                 if not _is_same_reading(self._answers.get(dependency, UNANSWERED).reading, reading):
                     changed.add(dependency)
+                    if reading.follows_dead:
+                        self._note_end(dependency, _DEAD)
                 elif reading.leased_until is not None:
                     self._note_end(dependency, reading.leased_until)
                 self._note(dependency, Answer(reading))

@@ -181,6 +181,7 @@ class Issuer:
         if lease is None:
             self._leases.drop(dependency)
             return None
+        lease.follows_dead = before is not None and before.is_gone
         self._schedule(lease, before)
         self._put(lease)
         if lease.is_ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -245,3 +246,13 @@ def test_end_of_what_was_replaced_is_known_until_the_replacement_is_taken() -> N
     assert store.lease_ends("web") == {}
     assert web.knows(A) == Answer(leased("two", 950.0))
     assert store.lease_ends("nobody") == {}
+
+
+def test_what_was_revoked_has_ended_however_long_its_lease_was() -> None:
+    store = Store()
+    Bundle(store, "web", A).changed()
+    store.put({A: leased("one", 100.0)})
+    store.take("web")
+    store.put({A: replace(leased("two", 900.0), follows_dead=True)})
+    store.put({A: replace(leased("two", 950.0), follows_dead=True)})
+    assert store.lease_ends("web") == {A: 0.0}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from confcar.errors import PublishError
 from confcar.pipeline.bundle import BundlePipeline
 from tests.unit.pipeline.stage import Primary, Stage
 from tests.waiting import wait_until
@@ -75,6 +78,17 @@ def test_renewal_that_was_followed_by_another_credential_counts(stage: Stage) ->
     older = pipeline._parts.publisher.state.older
     assert [kept.number for kept in older] == [1]
     assert (older[0].leased_until or 0.0) > time.time() + 300
+
+
+def test_credential_that_was_revoked_is_not_gone_back_to(stage: Stage) -> None:
+    primary = Primary()
+    pipeline = start(stage, primary)
+    renew(stage, pipeline)
+    stage.watcher.grant("db", {"user": "two"}, until=time.time() + 900.0, follows_dead=True)
+    wait_for(stage, 2)
+    with pytest.raises(PublishError, match="the leases in older ones have ended"):
+        pipeline.ask("rollback").result(10.0)
+    assert (heard(primary), stage.text("1")) == ([1, 2], "two")
 
 
 def test_older_generation_with_the_same_lease_comes_back_by_hand_as_long_as_that_lives(stage: Stage) -> None:

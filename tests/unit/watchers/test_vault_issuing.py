@@ -315,6 +315,15 @@ def test_revocation_elsewhere_is_noticed_by_a_lookup(api: VaultApi, tmp_path: Pa
         assert world.password() == "password-2"
 
 
+def test_reading_says_that_what_was_before_it_was_revoked(api: VaultApi, world: Issuing) -> None:
+    world.fetch()
+    world.run_until_due()
+    assert not world.reading().follows_dead
+    api.leases.living.clear()
+    world.run_until_due()
+    assert (world.password(), world.reading().follows_dead) == ("password-2", True)
+
+
 def test_lease_that_somebody_shortened_is_replaced_sooner(api: VaultApi, tmp_path: Path) -> None:
     api.engines[PATH] = Engine(seconds=1000)
     with issuing(api, tmp_path, refresh="30s") as world:
