@@ -259,7 +259,7 @@ class Follower:
                 return
             is_same_question = task.dependencies == dependencies
             task.version = snapshot.version if is_same_question else None
-            is_back = self._note_success(task, has_asked=snapshot.has_asked)
+            is_back = self._note_success(task, snapshot)
             changed = self._store.put(snapshot.readings)
             self._store.fail(snapshot.failures)
             if is_same_question:
@@ -274,9 +274,9 @@ class Follower:
             time.sleep(_AFTER_CHANGE_SECONDS)
         self._report.answered(dependencies, snapshot, is_back=is_back)
 
-    def _note_success(self, task: Task, *, has_asked: bool) -> bool:
+    def _note_success(self, task: Task, snapshot: Snapshot) -> bool:
         """Wake the others where the source was away, and return whether nothing is failing any more."""
-        was_down, is_back = self._trouble.note_success(task, has_asked=has_asked)
+        was_down, is_back = self._trouble.note_success(task, snapshot)
         if was_down:
             for each in (*self._tasks.values(), *self._queue):
                 each.wake(self._clock())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from confcar.errors import SourceError, SourceUnavailableError
+from confcar.model import Snapshot
 from confcar.watchers.tasks import Task
 
 
@@ -33,16 +34,17 @@ class Trouble:
         self._is_down = self._is_down or is_unavailable
         self._failing.add(task)
         # What answers no dependency is fetched for what is learned by it, and may not be due for long.
-        return is_news, is_unavailable or self._failing.issuperset(each for each in tasks if each.dependencies)
+        return is_news, is_unavailable or all(each.is_no_use for each in tasks if each.dependencies)
 
-    def note_success(self, task: Task, *, has_asked: bool) -> tuple[bool, bool]:
+    def note_success(self, task: Task, snapshot: Snapshot) -> tuple[bool, bool]:
         """Take note, and return whether the source was away until now, and whether this was the last that failed.
 
         Args:
             task: What succeeded.
-            has_asked: Whether the source was asked for it.
+            snapshot: What it gave.
         """
-        task.note_success()
+        task.note_success(snapshot.readings)
+        has_asked = snapshot.has_asked
         was_down = self._is_down and has_asked
         self._is_down = self._is_down and not has_asked
         was_failing = bool(self._failing)
