@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import confcar
+from confcar import children
 from confcar.daemon.assembly import Context
 from confcar.daemon.fleet import Fleet
 from confcar.daemon.signals import Signals
@@ -44,6 +45,7 @@ def run(context: Context) -> int:
     primary = _primary_of(context)
     context = replace(context, primary=primary)
     with Signals() as signals, ServiceManager(context.environ, context.status) as manager, ExitStack() as ending:
+        signals.before_ending_at_once(children.kill_groups)
         if primary is not None:
             ending.callback(primary.stop)
         fleet = Fleet(context, reloads=True)
@@ -108,6 +110,7 @@ def once(context: Context, *, timeout_seconds: float) -> None:
     """
     deadline = time.monotonic() + timeout_seconds
     with Signals() as signals:
+        signals.before_ending_at_once(children.kill_groups)
         fleet = Fleet(context, reloads=False)
         try:
             fleet.start(lambda pipeline: pipeline.run(until_published=True, deadline=deadline))

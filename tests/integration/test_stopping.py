@@ -1,0 +1,53 @@
+"""How a stop ends what confcar has started: nothing outlives it, and what was cut short has refused nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.integration.sidecar import Sidecar, command, environment
+from tests.waiting import is_running, wait_until
+
+
+def configure(folder: Path, **bundle: Any) -> Path:  # noqa: ANN401 - a config
+    """Write a config of one bundle and return its path; JSON is YAML."""
+    (folder / "data.yaml").write_text("name: first\n")
+    web = {"directory": "web", "templates": [{"content": "{{ key('name') }}", "destination": "name"}], **bundle}
+    config = folder / "confcar.yaml"
+    local = {"type": "file", "path": "data.yaml"}
+    config.write_text(json.dumps({"sources": {"local": local}, "bundles": {"web": web}}))
+    return config
+
+
+def hanging(begun: Path) -> list[str]:
+    """Return a command that does not end, nor does what it has started, whose PID it leaves in *begun*."""
+    return ["sh", "-c", f"sleep 600 & echo $! > {begun}.new; mv {begun}.new {begun}; wait"]
+
+
+def test_a_second_stop_leaves_nothing_of_a_reload_under_way(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    config = configure(tmp_path, reload={"command": hanging(begun), "timeout": "10m"})
+    with Sidecar(config) as sidecar:
+        wait_until(begun.exists, timeout=30.0)
+        assert sidecar.process is not None
+        sidecar.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: '"stopping"' in sidecar.log())
+        assert sidecar.process.poll() is None, "the reload is waited for"
+        assert sidecar.stop() == 128 + signal.SIGTERM
+        wait_until(lambda: not is_running(int(begun.read_text())))
+
+
+def test_once_that_is_stopped_during_a_check_has_published_nothing_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    config = configure(tmp_path, check={"command": hanging(begun), "timeout": "10m"})
+    process = subprocess.Popen(command("once", "-c", config), env=environment(None), stderr=subprocess.PIPE, text=True)
+    wait_until(begun.exists, timeout=30.0)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=30.0)
+    assert process.returncode != 0
+    assert "refused" not in told
+    assert not list((tmp_path / "web").glob("..generation-*")), "what was staged is taken away"
+    wait_until(lambda: not is_running(int(begun.read_text())))
