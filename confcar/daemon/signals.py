@@ -78,6 +78,8 @@ class Signals:
     def __enter__(self) -> Self:
         for number in (*_STOP, *_HEARD):
             self._before[number] = signal.signal(number, self._handle)
+        # What came since the start of the program waits there.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOP, *_HEARD))
         return self
 
     def __exit__(

@@ -1,12 +1,15 @@
-"""How a stop ends what confcar has started: nothing outlives it, and what was cut short has refused nothing."""
+"""Stops at bad moments: nothing that confcar has started outlives it, and no signal is lost or does harm."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.integration.sidecar import Sidecar, command, environment
 from tests.waiting import is_running, wait_until
@@ -18,7 +21,8 @@ def configure(folder: Path, **bundle: Any) -> Path:  # noqa: ANN401 - a config
     web = {"directory": "web", "templates": [{"content": "{{ key('name') }}", "destination": "name"}], **bundle}
     config = folder / "confcar.yaml"
     local = {"type": "file", "path": "data.yaml"}
-    config.write_text(json.dumps({"sources": {"local": local}, "bundles": {"web": web}}))
+    settings = {"sources": {"local": local}, "admin": {"listen": "off"}, "bundles": {"web": web}}
+    config.write_text(json.dumps(settings))
     return config
 
 
@@ -51,3 +55,21 @@ def test_once_that_is_stopped_during_a_check_has_published_nothing_says_so_and_l
     assert "refused" not in told
     assert not list((tmp_path / "web").glob("..generation-*")), "what was staged is taken away"
     wait_until(lambda: not is_running(int(begun.read_text())))
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM]]
+)
+def test_signals_that_come_before_the_config_is_read_are_heard_afterwards(tmp_path: Path, numbers: list[int]) -> None:
+    config = configure(tmp_path)
+    regular = config.rename(tmp_path / "regular.yaml")
+    os.mkfifo(config)
+    process = subprocess.Popen(command("run", "-c", config), env=environment(None), stderr=subprocess.PIPE, text=True)
+    with config.open("w") as pipe:  # waits for the reader
+        for number in numbers:
+            process.send_signal(number)
+        assert process.poll() is None
+        pipe.write(regular.read_text())
+        regular.rename(config)  # for whoever reads it again
+    _, told = process.communicate(timeout=30.0)
+    assert process.returncode == 0, told
