@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -214,16 +215,18 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no other thread runs here
+                preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - no other thread runs here
             )
         except OSError as error:
             raise DemoFailedError(f"cannot start {command[0]}: {error.strerror}") from error
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this process when the demo is killed without a chance to clean up."""
+def _end_with(demo: int) -> None:
+    """Let the kernel end this process when the demo, its parent, is killed without a chance to clean up."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != demo:  # killed before the kernel knew
+        os._exit(1)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,7 @@ from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util import parse_url
 
-from confcar.clients.transport import Response, TransportClosedError
+from confcar.clients.transport import Response, TransportClosedError, reason_of
 from confcar.errors import SourceDataError, SourceDeniedError, SourceError, SourceUnavailableError
 
 _MOST_SHOWN_CHARACTERS = 160
@@ -54,7 +54,7 @@ def unreachable(error: HTTPError | OSError, server: str) -> SourceError:
         return SourceUnavailableError(f"Consul at {server}: no free connection in time; raise `max_connections`")
     if isinstance(error, HttpTimeoutError) and not isinstance(error, ConnectTimeoutError):
         return SourceUnavailableError(f"Consul at {server} takes connections but does not answer in time")
-    return SourceUnavailableError(f"cannot reach Consul at {server}: {error}")
+    return SourceUnavailableError(f"cannot reach Consul at {server}: {reason_of(error, server)}")
 
 
 def not_consul(server: str, why: str) -> SourceError:

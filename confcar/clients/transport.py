@@ -284,5 +284,11 @@ class Transport:
         return error if isinstance(error, HTTPError) else InvalidHeader("a header cannot be sent")
 
 
+def reason_of(error: Exception, server: str) -> str:
+    """Return an error's text for a message that names *server* already; another place, as a proxy's, stays in it."""
+    host = server.partition("://")[2].partition("/")[0]
+    return str(error).removeprefix(f"{server}: ").removeprefix(f"{host}: ")
+
+
 def _context_of(connection: Connection) -> ssl.SSLContext | None:
     return connection.ssl_context if isinstance(connection, TlsConnection) else None

@@ -20,7 +20,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util import Url, parse_url
 
 from confcar.clients.pace import Pace
-from confcar.clients.transport import Response, Transport, TransportClosedError
+from confcar.clients.transport import Response, Transport, TransportClosedError, reason_of
 from confcar.errors import SourceError, SourceUnavailableError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
@@ -162,7 +162,7 @@ class TransportAdapter(BaseAdapter):
             return self._no_longer_followed()
         if isinstance(error, (HttpTimeoutError, EmptyPoolError)) and not isinstance(error, ConnectTimeoutError):
             return SourceUnavailableError(f"Vault at {server} takes connections but does not answer in time")
-        return SourceUnavailableError(f"cannot reach Vault at {server}: {error}")
+        return SourceUnavailableError(f"cannot reach Vault at {server}: {reason_of(error, server)}")
 
     def _redirected(self, answer: Response, *, has_followed: bool) -> SourceError:
         url = _location_of(answer)

@@ -19,18 +19,9 @@ import pytest
 import trustme
 import yaml
 
+from tests.servers.installed import installed
 from tests.servers.process import Server
 from tests.unit.templates.ready import DATA, TLS_SET, rendered, template_for
-
-_ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-
-
-def installed(name: str) -> Path:
-    """Return a program of the distribution; skips where it is not installed."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_ADMIN_PATH}")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return Path(found)
 
 
 def write(folder: Path, name: str, data: Path | None = None) -> Path:

@@ -34,3 +34,22 @@ def test_a_module_that_is_loaded_already_stays() -> None:
 def test_loading_a_config_does_not_load_asyncio() -> None:
     program = "import sys, confcar.config.load; print([name for name in sys.modules if name.startswith('asyncio.')])"
     assert _printed(program) == "[]"
+
+
+def test_the_version_of_a_deferred_module_is_known_without_loading_it() -> None:
+    program = (
+        "import sys; from confcar.deferred import defer; defer('jinja2', has_submodules=False)\n"
+        "from jinja2 import __version__ as version; print(version[:2], 'jinja2.environment' in sys.modules)\n"
+        "from jinja2 import Template; import jinja2.sandbox; print(Template('{{ 1 }}').render())\n"
+    )
+    assert _printed(program) == "3. False\n1"
+
+
+def test_the_vault_client_loads_no_guessing_of_encodings_and_guessing_still_works() -> None:
+    program = (
+        "import sys, warnings; warnings.simplefilter('error')\n"
+        "import confcar.clients.vault, confcar.clients.consul\n"
+        "print([name for name in sys.modules if name.startswith('charset_normalizer.')])\n"
+        "import requests; answer = requests.Response(); answer._content = b'plain'; print(answer.apparent_encoding)\n"
+    )
+    assert _printed(program) == "[]\nascii"
