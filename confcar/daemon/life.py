@@ -19,6 +19,7 @@ from confcar.log import fields
 if TYPE_CHECKING:  # only `run` is steered, and every pod pays the start of `once` too
     from confcar.daemon.control import Control
     from confcar.daemon.primary import Primary
+    from confcar.daemon.service import ServiceManager
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +37,25 @@ def run(context: Context) -> int:
         LockedError: Another confcar has one of the directories.
         ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
-    from confcar.daemon.control import Control
-    from confcar.daemon.orphans import reap_orphans
-    from confcar.daemon.outside import Outside
-    from confcar.daemon.reconfigure import Reconfigurer
     from confcar.daemon.service import ServiceManager
 
     primary = _primary_of(context)
     context = replace(context, primary=primary)
-    with Signals() as signals, ServiceManager(context.environ, context.status) as manager, ExitStack() as ending:
+    with Signals() as signals, ServiceManager(context.environ, context.status) as manager:
+        if not signals.is_stopping:  # else told so before anything had begun
+            _live(context, primary, signals=signals, manager=manager)
+    code = 0 if primary is None else primary.stop()
+    _log.info("stopped", extra=fields(code=code) if code else {})
+    return code
+
+
+def _live(context: Context, primary: Primary | None, *, signals: Signals, manager: ServiceManager) -> None:
+    from confcar.daemon.control import Control
+    from confcar.daemon.orphans import reap_orphans
+    from confcar.daemon.outside import Outside
+    from confcar.daemon.reconfigure import Reconfigurer
+
+    with ExitStack() as ending:
         signals.before_ending_at_once(children.kill_groups)
         if primary is not None:
             ending.callback(primary.stop)
@@ -65,9 +76,6 @@ def run(context: Context) -> int:
             manager.stopping()
             # Before the listener goes: it is asked until the last reload is over, and the primary has ended.
             ending.close()
-    code = 0 if primary is None else primary.stop()
-    _log.info("stopped", extra=fields(code=code) if code else {})
-    return code
 
 
 def _primary_of(context: Context) -> Primary | None:

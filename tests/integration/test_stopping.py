@@ -15,13 +15,15 @@ from tests.integration.sidecar import Sidecar, command, environment
 from tests.waiting import is_running, wait_until
 
 
-def configure(folder: Path, **bundle: Any) -> Path:  # noqa: ANN401 - a config
+def configure(folder: Path, *, primary: list[str] | None = None, **bundle: Any) -> Path:  # noqa: ANN401 - a config
     """Write a config of one bundle and return its path; JSON is YAML."""
     (folder / "data.yaml").write_text("name: first\n")
     web = {"directory": "web", "templates": [{"content": "{{ key('name') }}", "destination": "name"}], **bundle}
     config = folder / "confcar.yaml"
     local = {"type": "file", "path": "data.yaml"}
-    settings = {"sources": {"local": local}, "admin": {"listen": "off"}, "bundles": {"web": web}}
+    settings: dict[str, Any] = {"sources": {"local": local}, "admin": {"listen": "off"}, "bundles": {"web": web}}
+    if primary is not None:
+        settings["primary"] = {"command": primary}
     config.write_text(json.dumps(settings))
     return config
 
@@ -61,7 +63,8 @@ def test_once_that_is_stopped_during_a_check_has_published_nothing_says_so_and_l
     "numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM]]
 )
 def test_signals_that_come_before_the_config_is_read_are_heard_afterwards(tmp_path: Path, numbers: list[int]) -> None:
-    config = configure(tmp_path)
+    config = configure(tmp_path, primary=["touch", str(tmp_path / "started")])
+    subprocess.run(command("once", "-c", config), env=environment(None), check=True, timeout=30.0, capture_output=True)
     regular = config.rename(tmp_path / "regular.yaml")
     os.mkfifo(config)
     process = subprocess.Popen(command("run", "-c", config), env=environment(None), stderr=subprocess.PIPE, text=True)
@@ -73,3 +76,4 @@ def test_signals_that_come_before_the_config_is_read_are_heard_afterwards(tmp_pa
         regular.rename(config)  # for whoever reads it again
     _, told = process.communicate(timeout=30.0)
     assert process.returncode == 0, told
+    assert not (tmp_path / "started").exists(), "a primary that would be ended at once is not started"
