@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confcar.backoff import Backoff
+from confcar.errors import SourceError, SourceUnavailableError
 from confcar.model import Dependency, Reading, Snapshot, Version
 from confcar.watchers.base import Polled, Query
 from confcar.watchers.reading_round import ReadingRound
@@ -116,11 +117,6 @@ class Task:
             return snapshot.again_in_seconds
         return 0.0 if self.is_blocking else _POLL_SECONDS
 
-    @property
-    def is_no_use(self) -> bool:
-        """Whether nothing is read by it now."""
-        return self.failure is not None or self.points_elsewhere
-
     def note_success(self, readings: Mapping[Dependency, Reading]) -> None:
         """Start over with every delay; *readings* are those that are new."""
         self.failure = None
@@ -129,6 +125,17 @@ class Task:
         self.waits_for_recovery = self.was_woken = False
         self.unavailable.reset()
         self.refused.reset()
+
+    def wake(self, now: float) -> None:
+        """Be due at once where the source was away: another has reached it."""
+        if self.waits_for_recovery:
+            self.waits_for_recovery, self.was_woken, self.due_at = False, True, now
+
+    def delay_after(self, error: SourceError) -> float:
+        """Return how long to wait after an error before the next fetch."""
+        backoff = self.unavailable if isinstance(error, SourceUnavailableError) else self.refused
+        delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+        return min(delay, error.retry_within_seconds or delay)
 
     def note_failure(self, text: str, *, is_unavailable: bool) -> None:
         """Remember why it failed. Read everything next time: the server may have lost its memory."""
