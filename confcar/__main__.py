@@ -2,17 +2,21 @@
 
 `healthcheck` is answered without the config models; everything else goes to the command line proper. The garbage
 collector sleeps while modules are imported, and the process leaves without tearing every module down again.
+A signal that comes meanwhile waits for `confcar.daemon.signals`: as PID 1 it would be lost, and else be the end.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from typing import TextIO
 
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 _UNEXPECTED = 1
+_HEAR_SIGNALS = ("run", "once")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main() -> None:
@@ -35,6 +39,8 @@ def _run(arguments: list[str]) -> int:
         from confcar.cli.healthcheck import main as healthcheck
 
         return healthcheck(arguments[1:], os.environ)
+    if arguments[:1] and arguments[0] in _HEAR_SIGNALS:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     from confcar.cli.app import main as command_line
 
     gc.freeze()

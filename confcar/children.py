@@ -27,6 +27,8 @@ _PARENT = 1  # position in /proc/<pid>/stat behind the name
 # Also while a process is started: it is to be in the list before its end can be seen.
 _lock = threading.Lock()
 _own: set[int] = set()
+# Those that were started in a session of their own. Read by signal handlers too, so never under the lock.
+_groups: dict[int, subprocess.Popen[bytes]] = {}
 # Children from before confcar was what this process runs: reaped, but not ended with what the primary has left.
 _before: set[int] = set()
 
@@ -41,6 +43,8 @@ def start(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:  # no
     with _lock:
         process = subprocess.Popen(argv, **options)
         _own.add(process.pid)
+        if options.get("start_new_session"):
+            _groups[process.pid] = process
     return process
 
 
@@ -48,9 +52,22 @@ def release(process: subprocess.Popen[bytes]) -> None:
     """Note that nobody waits for a process any more: it was reaped, or it is left to `reap_others`."""
     with _lock:
         _own.discard(process.pid)
+        _groups.pop(process.pid, None)
         if process.returncode is None:
             # Else Popen itself would go on asking for this PID, which may be another child's by then.
             process.returncode = -signal.SIGKILL
+
+
+def kill_groups() -> None:
+    """Kill what was started in a session of its own and is still waited for, with all that it has started.
+
+    For the end of the process: without it a command that is not waited for any more would outlive confcar. Does not
+    block; also for signal handlers.
+    """
+    for process in list(_groups.values()):
+        if process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def reap_others() -> int:

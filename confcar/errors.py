@@ -115,6 +115,13 @@ class PublishError(ConfcarError):
     retryable = True
 
 
+class NothingOlderError(PublishError):
+    """There is no generation to go back to: nothing was published before, or none of it can be shown again."""
+
+    exit_code = 1
+    retryable = False
+
+
 class LockedError(PublishError):
     """Another confcar holds the bundle's directory."""
 

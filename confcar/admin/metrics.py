@@ -47,7 +47,9 @@ class _Copied:
         yield from self._primary()
         for name, (text, labels) in _COUNTERS.items():
             counter = CounterMetricFamily(f"confcar_{name}", text, labels=labels)
-            for values, count in self._of(self._copy.counters, name):
+            # From nought on where the labels are known before: a rate sees only what it saw the beginning of.
+            counts = dict.fromkeys(((bundle,) for bundle in self._copy.bundles if labels == ("bundle",)), 0.0)
+            for values, count in (counts | dict(self._of(self._copy.counters, name))).items():
                 counter.add_metric(values, count)
             yield counter
         for name, (text, labels) in _GAUGES.items():

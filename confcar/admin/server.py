@@ -21,10 +21,11 @@ from confcar.errors import ConfigError
 from confcar.log import fields
 from confcar.status import Status
 
-# A probe or a scraper holds a connection for a moment; more than this is somebody else.
+# A probe or a scraper holds a connection for a moment; more than this is somebody else, and gives way to the next.
 MAX_CONNECTIONS = 32
 MAX_BODY_BYTES = 64 * 1024
 _IDLE_SECONDS = 15.0
+_GIVE_WAY_SECONDS = 1.0
 _JOIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
     server: _Server
 
+    def handle_one_request(self) -> None:
+        self.server.idle[self.connection] = None
+        super().handle_one_request()
+
     def _serve(self) -> None:
+        self.server.idle.pop(self.connection, None)
         path = self.path.partition("?")[0]
         answer = self._take_body() or self._refusal(path)
         if answer is None:
@@ -116,12 +122,16 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.routes = routes
         self.listen_host = "" if isinstance(address, str) else address[0]
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        # Connections without a whole request, that which has been so for longest first.
+        self.idle: dict[socket.socket, None] = {}
         super().__init__(address, _Handler)  # type: ignore[arg-type]  # typed for TCP only; the base class takes any address
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         if not self._slots.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+            self._end_idle()
+            if not self._slots.acquire(timeout=_GIVE_WAY_SECONDS):
+                self.shutdown_request(request)
+                return
         try:
             super().process_request(request, client_address)
         except BaseException:
@@ -134,7 +144,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.idle.pop(request, None)  # type: ignore[arg-type]  # a stream's
             self._slots.release()
+
+    def _end_idle(self) -> None:
+        for connection in list(self.idle)[:1]:
+            self.idle.pop(connection, None)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a client that went away is not an event."""

@@ -12,7 +12,8 @@ from confcar.cli.context import load_context
 from confcar.cli.masking import shown, unified_diff
 from confcar.daemon.assembly import Context
 from confcar.daemon.preview import PRIMARY_ENVIRONMENT, Preview, compile_templates, preview, published, template_sets
-from confcar.errors import ConfcarError, ConfigError
+from confcar.errors import CheckRefusedError, ConfcarError, ConfigError
+from confcar.publishing.checks import check_formats
 from confcar.publishing.publisher import PublishedFile
 
 _NOTHING = PublishedFile(b"", 0, secret=False)
@@ -56,7 +57,7 @@ def render(config: Path | None, *, bundles: Sequence[str] | None, shows_secrets:
     """Print every file as it would be written.
 
     Raises:
-        typer.Exit: A bundle cannot be rendered; the others are printed.
+        typer.Exit: A bundle cannot be rendered, or a file is not in its format; what there is is printed.
     """
     context = load_context(config, quiet=True)
     errors: list[tuple[str, ConfcarError]] = []
@@ -69,6 +70,10 @@ def render(config: Path | None, *, bundles: Sequence[str] | None, shows_secrets:
             print(f"# {found.bundle}: {file.destination} ({file.mode:04o})")
             text = shown(file.content, redactor)
             sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        try:
+            check_formats(found.files)
+        except CheckRefusedError as error:
+            errors += [(f"{found.bundle}: ", CheckRefusedError(line)) for line in str(error).splitlines()]
     _end_with(errors)
 
 

@@ -10,7 +10,8 @@ from confcar.cli.asking import NoAnswerError, Reply, Sidecar
 
 # The sidecar answers after a minute at the latest.
 _TIMEOUT_SECONDS = 75.0
-_NOT_ANSWERED = 1
+_NO_ANSWER = 3
+_REFUSED = 1
 
 
 def sync(sidecar: Sidecar) -> int:
@@ -34,7 +35,7 @@ def _command(sidecar: Sidecar, path: str, *, done: str) -> int:
         reply = sidecar.ask(path, method="POST", timeout_seconds=_TIMEOUT_SECONDS)
     except NoAnswerError as error:
         print(f"confcar: {error}", file=sys.stderr)
-        return _NOT_ANSWERED
+        return _NO_ANSWER
     code, errors = _result(reply)
     for line in errors:
         print(line, file=sys.stderr)
@@ -49,4 +50,4 @@ def _result(reply: Reply) -> tuple[int, list[str]]:
         document = json.loads(reply.body)
         return int(document["code"]), [str(error) for error in document["errors"]]
     except (ValueError, KeyError, TypeError):
-        return _NOT_ANSWERED, [f"confcar: refused with {reply.status}: {reply.body.strip()}"]
+        return _REFUSED, [f"confcar: refused with {reply.status}: {reply.body.strip()}"]

@@ -161,15 +161,17 @@ class Transport:
             urllib3.exceptions.HTTPError: No connection, no free one in time, no answer in time, a broken answer.
             CertificateFileError: A certificate file cannot be used; an OSError.
         """
-        deadline = time.monotonic() + timeout_seconds
-        connection = self._take(deadline)
-        cancellation = current_cancellation()
-        is_whole = False
         target, all_headers = self._prefix + path, headers or {}
         if self._proxy is not None and self._tls_files is None:
             target = self._url._replace(auth=None, path=None).url + target
             all_headers = {**all_headers, **self._proxy.headers}
-        sent = _Sent(method, target, all_headers, body, most_bytes)
+        return self._complete(_Sent(method, target, all_headers, body, most_bytes), timeout_seconds)
+
+    def _complete(self, sent: _Sent, timeout_seconds: float) -> Response:
+        deadline = time.monotonic() + timeout_seconds
+        connection = self._take(deadline)
+        cancellation = current_cancellation()
+        is_whole = False
         try:
             with cancellation.waiting_on(connection):
                 raw, data = self._exchange(connection, sent, deadline)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from confcar import children
 from confcar.daemon.assembly import Bundle, Context, Sources, create_bundle, create_sources
 from confcar.daemon.signals import Signals
 from confcar.pipeline.bundle import BundlePipeline
@@ -19,6 +20,8 @@ from confcar.status import Status
 
 # How long a bundle may take to end after a stop, or after the end of the reload that was under way.
 _END_SECONDS = 0.8
+# What a killed command leaves is taken away then: a staged generation, the lock.
+_CLEAN_UP_SECONDS = 0.15
 _LOOK_SECONDS = 0.05
 
 
@@ -110,7 +113,7 @@ class Fleet:
     def end(self) -> None:
         """Stop everything. Waits for reloads that are under way, and only a moment for anything else.
 
-        A check that hangs is left behind: what it was to accept is not published.
+        A check that hangs is killed: what it was to accept is not published.
         """
         members = [*self._members.values(), *self._leaving]
         for member in self._members.values():
@@ -121,12 +124,21 @@ class Fleet:
                 _join(member, _LOOK_SECONDS)
                 if any(each.bundle.pipeline.is_reloading for each in members):
                     until = time.monotonic() + _END_SECONDS
+        if any(_is_running(member) for member in members):
+            children.kill_groups()
+            self._join_all(members)
         for member in members:
             if member.thread is None:
                 member.bundle.pipeline.close()
         # Last: what ends with a source may be what a reload has just told the primary of.
         self.sources.handover.end()
         self.sources.following.close()
+
+    def _join_all(self, members: Sequence[_Member]) -> None:
+        until = time.monotonic() + _CLEAN_UP_SECONDS
+        for member in members:
+            while _is_running(member) and time.monotonic() < until:
+                _join(member, _LOOK_SECONDS)
 
     def _start(self, member: _Member, body: Callable[[], None]) -> None:
         name = f"confcar-bundle-{member.bundle.name}"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import confcar
+from confcar import children
 from confcar.daemon.assembly import Context
 from confcar.daemon.fleet import Fleet
 from confcar.daemon.signals import Signals
@@ -18,6 +19,7 @@ from confcar.log import fields
 if TYPE_CHECKING:  # only `run` is steered, and every pod pays the start of `once` too
     from confcar.daemon.control import Control
     from confcar.daemon.primary import Primary
+    from confcar.daemon.service import ServiceManager
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +37,26 @@ def run(context: Context) -> int:
         LockedError: Another confcar has one of the directories.
         ConfigError: The admin address cannot be bound, or the PID file not be written.
     """
-    from confcar.daemon.control import Control
-    from confcar.daemon.orphans import reap_orphans
-    from confcar.daemon.outside import Outside
-    from confcar.daemon.reconfigure import Reconfigurer
     from confcar.daemon.service import ServiceManager
 
     primary = _primary_of(context)
     context = replace(context, primary=primary)
-    with Signals() as signals, ServiceManager(context.environ, context.status) as manager, ExitStack() as ending:
+    with Signals() as signals, ServiceManager(context.environ, context.status) as manager:
+        if not signals.is_stopping:  # else told so before anything had begun
+            _live(context, primary, signals=signals, manager=manager)
+    code = 0 if primary is None else primary.stop()
+    _log.info("stopped", extra=fields(code=code) if code else {})
+    return code
+
+
+def _live(context: Context, primary: Primary | None, *, signals: Signals, manager: ServiceManager) -> None:
+    from confcar.daemon.control import Control
+    from confcar.daemon.orphans import reap_orphans
+    from confcar.daemon.outside import Outside
+    from confcar.daemon.reconfigure import Reconfigurer
+
+    with ExitStack() as ending:
+        signals.before_ending_at_once(children.kill_groups)
         if primary is not None:
             ending.callback(primary.stop)
         fleet = Fleet(context, reloads=True)
@@ -63,9 +76,6 @@ def run(context: Context) -> int:
             manager.stopping()
             # Before the listener goes: it is asked until the last reload is over, and the primary has ended.
             ending.close()
-    code = 0 if primary is None else primary.stop()
-    _log.info("stopped", extra=fields(code=code) if code else {})
-    return code
 
 
 def _primary_of(context: Context) -> Primary | None:
@@ -108,6 +118,7 @@ def once(context: Context, *, timeout_seconds: float) -> None:
     """
     deadline = time.monotonic() + timeout_seconds
     with Signals() as signals:
+        signals.before_ending_at_once(children.kill_groups)
         fleet = Fleet(context, reloads=False)
         try:
             fleet.start(lambda pipeline: pipeline.run(until_published=True, deadline=deadline))

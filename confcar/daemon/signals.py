@@ -33,7 +33,7 @@ class Signals:
         self._stops = 0
         # Not a signal's: a SIGTERM that comes on top of it is the first one.
         self._is_asked_to_stop = False
-        self._at_once: Action = lambda: None
+        self._at_once: list[Action] = []
 
     def on(self, number: int, action: Action) -> None:
         """Do *action* when that signal comes. Main thread only, like all but `call`."""
@@ -46,8 +46,8 @@ class Signals:
                 self._before[number] = signal.signal(number, self._handle)
 
     def before_ending_at_once(self, action: Action) -> None:
-        """Do *action*, in the handler, before a second stop ends the process."""
-        self._at_once = action
+        """Do *action* too, in the handler, before a second stop ends the process."""
+        self._at_once.append(action)
 
     def stop(self) -> None:
         """Ask for a stop, as the first SIGTERM does. Any thread; does not block."""
@@ -78,6 +78,8 @@ class Signals:
     def __enter__(self) -> Self:
         for number in (*_STOP, *_HEARD):
             self._before[number] = signal.signal(number, self._handle)
+        # What came since the start of the program waits there.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOP, *_HEARD))
         return self
 
     def __exit__(
@@ -90,7 +92,8 @@ class Signals:
         if number in _STOP:
             self._stops += 1
             if self._stops > 1:
-                self._at_once()
+                for action in self._at_once:
+                    action()
                 os._exit(128 + number)
         self._heard.put(number)
 

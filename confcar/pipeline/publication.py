@@ -105,23 +105,26 @@ class Publication:
                 self._mend(found if found.differing else Drift(differing, differing))
             return True
         staged = publisher.stage(files, differing=differing)
-        self._pass_check(staged, rendering)
-        if self._is_stopped():
+        if not self._pass_check(staged, rendering):
             publisher.discard(staged)
             return False
         self._publish(staged, inputs, changed_at=changed_at)
         self._drift.remember(files)
         return True
 
-    def _pass_check(self, staged: Staged, rendering: Rendering) -> None:
+    def _pass_check(self, staged: Staged, rendering: Rendering) -> bool:
+        """Return whether it passed; False where a stop came first: a check killed by that has refused nothing."""
         try:
             is_checked = self._check.run(staged.change, rendering.files)
         except CheckRefusedError as error:
+            if self._is_stopped():
+                return False
             self._publisher.discard(staged)
             self._report.refused(error)
             raise
         if is_checked:
             self._report.accepted()
+        return not self._is_stopped()
 
     def _publish(self, staged: Staged, inputs: str, *, changed_at: float | None) -> None:
         is_told = self._owed is None

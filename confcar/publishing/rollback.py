@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confcar.errors import PublishError
+from confcar.errors import NothingOlderError
 from confcar.publishing import succession
 from confcar.publishing.layout import Layout
 from confcar.publishing.reading import is_whole
@@ -16,7 +16,7 @@ def find_target(layout: Layout, state: PublishedState, *, now: float) -> KeptGen
     or whose stored files are not what they were.
 
     Raises:
-        PublishError: There is none; says why.
+        NothingOlderError: Says why.
     """
     found = succession.candidates(state)
     living = [kept for kept in found if kept.leased_until is None or kept.leased_until > now]
@@ -26,4 +26,4 @@ def find_target(layout: Layout, state: PublishedState, *, now: float) -> KeptGen
     why = "no older one had verified" if state.older else "there is no older one"
     if found:
         why = "the files of older ones were changed on disk" if living else "the leases in older ones have ended"
-    raise PublishError(f"no generation to go back to in {layout.directory}: {why}")
+    raise NothingOlderError(f"no generation to go back to in {layout.directory}: {why}")

@@ -117,6 +117,11 @@ class Task:
             return snapshot.again_in_seconds
         return 0.0 if self.is_blocking else _POLL_SECONDS
 
+    @property
+    def is_no_use(self) -> bool:
+        """Whether nothing is read by it now."""
+        return self.failure is not None or self.points_elsewhere
+
     def note_success(self, readings: Mapping[Dependency, Reading]) -> None:
         """Start over with every delay; *readings* are those that are new."""
         self.failure = None

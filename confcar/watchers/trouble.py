@@ -34,8 +34,7 @@ class Trouble:
         self._is_down = self._is_down or is_unavailable
         self._failing.add(task)
         # What answers no dependency is fetched for what is learned by it, and may not be due for long.
-        useful = (each for each in tasks if each.dependencies and not each.points_elsewhere)
-        return is_news, is_unavailable or self._failing.issuperset(useful)
+        return is_news, is_unavailable or all(each.is_no_use for each in tasks if each.dependencies)
 
     def note_success(self, task: Task, snapshot: Snapshot) -> tuple[bool, bool]:
         """Take note, and return whether the source was away until now, and whether this was the last that failed.

@@ -79,16 +79,7 @@ class VaultWatcher:
         self._handover = handover or Handover(None, life="run")
         self._key = key_of(name, options)
         self._revokes = options.revoke_on_exit
-        login = create_login(options, is_preview=self._handover.life == "preview")
-        self._keeper = TokenKeeper(
-            name,
-            self._client,
-            login=HandedLogin(login, handover=self._handover, key=self._key),
-            status=status,
-            check_seconds=options.token_check_seconds,
-            clock=clock,
-            jitter=self._clocks.jitter,
-        )
+        self._keeper = self._new_keeper(options)
         self._keeper.on_new_token = self._token_changed
         self._mounts = Mounts(self._client, namespace=options.namespace, kv_versions=options.kv_versions)
         self._reader = SecretReader(self._client, self._mounts)
@@ -98,6 +89,18 @@ class VaultWatcher:
         self._lock = threading.Lock()
         self._is_closed = False
         self._thread: threading.Thread | None = None
+
+    def _new_keeper(self, options: VaultOptions) -> TokenKeeper:
+        login = create_login(options, is_preview=self._handover.life == "preview")
+        return TokenKeeper(
+            self.name,
+            self._client,
+            login=HandedLogin(login, handover=self._handover, key=self._key),
+            status=self._status,
+            check_seconds=options.token_check_seconds,
+            clock=self._clocks.monotonic,
+            jitter=self._clocks.jitter,
+        )
 
     def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
         """Return one query per secret: the server has no way to read several at once."""

@@ -168,6 +168,12 @@ def test_a_refused_format_is_5(place: Place, format_: str) -> None:
         place.config.read_text().replace("destination: name", f"destination: name, format: {format_}")
     )
     assert place.run("once").returncode == 5
+    rendered = place.run("render")
+    assert (rendered.returncode, rendered.stdout.splitlines()[0]) == (5, "# web: name (0640)"), (
+        "it is printed all the same"
+    )
+    assert "web: name:1:" in rendered.stderr
+    assert place.run("diff").returncode == 10
 
 
 def test_a_directory_that_another_confcar_holds_is_6_and_its_pid_is_named(place: Place) -> None:

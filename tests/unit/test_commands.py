@@ -21,7 +21,7 @@ from confcar.commands import (
     without_credentials,
 )
 from confcar.model import Change
-from tests.waiting import wait_until
+from tests.waiting import is_running, wait_until
 
 ENVIRONMENT = {"PATH": os.defpath}
 
@@ -32,13 +32,6 @@ def run(*argv: str, timeout_seconds: float = 10.0, cwd: Path | None = None) -> C
 
 def change_of(*names: str) -> Change:
     return Change("web", 12, Path("/shared/web"), names)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ TREE = {
     "MissingDataError": (4, True),
     "CheckRefusedError": (5, False),
     "PublishError": (6, True),
+    "NothingOlderError": (1, False),
     "LockedError": (6, False),
     "ReloadError": (7, True),
     "PrimaryNotFoundError": (7, True),

@@ -10,7 +10,7 @@ from confcar.admin.metrics import exposition
 from confcar.bundle_status import SlotStatus
 from confcar.status import Status
 
-# Those of the contract that make sense so far; rollback and drift come with what they count.
+# The names and labels that dashboards rely on.
 CONTRACT = {
     "confcar_build_info": {"version", "python"},
     "confcar_source_up": {"source"},
@@ -103,6 +103,13 @@ def test_values_are_those_of_the_board(status: Status) -> None:
     assert value(status, "confcar_generation", bundle="web") == 4
     assert value(status, "confcar_publish_timestamp_seconds", bundle="web") == 1_700_000_000.0
     assert value(status, "confcar_vault_token_ttl_seconds", source="vault") == 60.0
+
+
+@pytest.mark.parametrize("name", ["confcar_rollback_total", "confcar_drift_repaired_total"])
+def test_what_a_bundle_can_count_begins_at_nought(name: str) -> None:
+    status = Status()
+    status.add_bundle("web", "/shared/web")
+    assert value(status, name, bundle="web") == 0
 
 
 def test_the_histogram_adds_up(status: Status) -> None:

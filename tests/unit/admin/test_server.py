@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from confcar.admin.commands import CommandResult
 from confcar.admin.server import MAX_CONNECTIONS, AdminServer
 from confcar.errors import ConfigError
 from confcar.model import Missing
@@ -204,15 +205,57 @@ def test_the_port_is_free_again_at_once(status: Status) -> None:
         server.close()
 
 
-def test_more_connections_than_allowed_are_turned_away_and_the_others_served(server: AdminServer) -> None:
+def test_connections_on_which_nothing_is_asked_give_way_to_those_that_ask(server: AdminServer) -> None:
     host, _, port = server.address.rpartition(":")
-    held = [socket.create_connection((host, int(port))) for _ in range(MAX_CONNECTIONS)]
+    held = [socket.create_connection((host, int(port)), timeout=5.0) for _ in range(MAX_CONNECTIONS)]
+    held[1].sendall(b"GET /healthz HT")
     wait_until(lambda: _are_served(MAX_CONNECTIONS))
-    with socket.create_connection((host, int(port)), timeout=5.0) as refused:
-        assert refused.recv(1) == b""
+    for _ in range(2):
+        assert ask(server.address, "/healthz").status == 200
+    assert held[0].recv(1) == b"", "the one that has waited for longest"
+    held[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert held[-1].recv(12) == b"HTTP/1.1 200"
     for each in held:
         each.close()
+
+
+def test_more_requests_than_allowed_at_once_are_turned_away_and_the_others_served(status: Status) -> None:
+    commands = Stuck()
+    server = AdminServer("127.0.0.1:0", status, version="1", commands=commands)
+    host, _, port = server.address.rpartition(":")
+    request = f"POST /-/sync HTTP/1.1\r\nHost: {server.address}\r\nConfcar: 1\r\nConnection: close\r\n\r\n".encode()
+    asking = [socket.create_connection((host, int(port)), timeout=15.0) for _ in range(MAX_CONNECTIONS)]
+    for each in asking:
+        each.sendall(request)
+    wait_until(lambda: commands.begun == MAX_CONNECTIONS)
+    with socket.create_connection((host, int(port)), timeout=15.0) as refused:
+        assert refused.recv(1) == b""
+    commands.go.set()
+    for each in asking:
+        assert each.recv(12) == b"HTTP/1.1 200"
+        each.close()
     wait_until(lambda: _is_answered(server))
+    server.close()
+
+
+class Stuck:
+    """Commands that are not done before they are let go."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.go = threading.Event()
+        self._lock = threading.Lock()
+
+    def sync(self) -> CommandResult:
+        with self._lock:
+            self.begun += 1
+        self.go.wait(30.0)
+        return CommandResult()
+
+    reload = sync
+
+    def roll_back(self, bundle: str) -> CommandResult:
+        raise NotImplementedError(bundle)
 
 
 def _are_served(count: int) -> bool:

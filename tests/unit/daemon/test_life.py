@@ -19,7 +19,7 @@ from confcar.daemon.life import once, run
 from confcar.errors import CheckRefusedError, ConfigError, LockedError, MissingDataError, PublishError, TemplateError
 from confcar.publishing.publisher import Publisher
 from tests.unit.daemon.place import Place, bundle
-from tests.waiting import free_port, wait_until
+from tests.waiting import free_port, is_running, wait_until
 
 
 @contextmanager
@@ -168,22 +168,23 @@ def test_the_admin_listener_answers_while_it_runs(place: Place) -> None:
     assert documents[0]["bundles"]["web"]["generation"] == 1
 
 
-def test_a_stop_does_not_wait_for_a_check_that_hangs(place: Place) -> None:
-    go = place.folder / "go"
-    command = ["sh", "-c", f"touch {go}.begun; while ! test -e {go}; do sleep 0.05; done"]
-    place.configure(bundles={"web": bundle("web", check={"command": command, "timeout": "10s"})})
+def test_a_stop_does_not_wait_for_a_check_that_hangs_and_leaves_nothing_of_it(place: Place) -> None:
+    begun = place.folder / "begun"
+    command = ["sh", "-c", f"sleep 60 & echo $! > {begun}.new; mv {begun}.new {begun}; wait"]
+    place.configure(bundles={"web": bundle("web", check={"command": command, "timeout": "50s"})})
     began: list[float] = []
 
     def has_begun(_: Context) -> bool:
         began.append(time.monotonic())
-        return (place.folder / "go.begun").exists()
+        return begun.exists()
 
-    live(place, has_begun)
+    context = live(place, has_begun)
     took = time.monotonic() - began[-1]
-    go.touch()
+    wait_until(lambda: not is_running(int(begun.read_text())))
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("confcar")])
     assert took < 1.3
     assert place.text() is None
+    assert context.status.bundle("web").state != "refused", "it was ended, and has refused nothing"
 
 
 def test_a_stop_waits_for_a_reload_that_is_under_way_and_remembers_it(place: Place) -> None:
