@@ -112,7 +112,6 @@ soak: servers ## The long trials at full counts: kills and outages
 
 .PHONY: bench
 bench: servers ## Measure latency against consul-template, memory and start-up (a few minutes)
-	@$(BIN)/python -m tests.servers.obtain consul-template
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 ##@ Docs

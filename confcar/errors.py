@@ -48,10 +48,12 @@ class SourceError(ConfcarError):
 
     Attributes:
         retry_within_seconds: When to try again at the latest, above 0, because what is held ends soon; None: any time.
+        is_crowded: Whether the server has no room for as many requests or connections at the same time.
     """
 
     exit_code = 3
     retry_within_seconds: float | None = None
+    is_crowded: bool = False
 
 
 class SourceUnavailableError(SourceError):

@@ -56,12 +56,14 @@ class Reading:
         is_dynamic: Whether nothing was read because reading would create something: of a `secret`, ask for the
             `issue` in its place; of an `issue`, nothing is created here, as in a preview. The value is None.
         leased_until: When what it holds dies unless it is renewed, in seconds since the epoch; None where it does not.
+        follows_dead: Whether what was held before it had died before its time: its lease or token was revoked.
     """
 
     value: bytes | Mapping[str, object] | tuple[str, ...] | tuple[Mapping[str, object], ...] | None
     note: str = ""
     is_dynamic: bool = False
     leased_until: float | None = None
+    follows_dead: bool = False
 
 
 ABSENT = Reading(None)

@@ -36,6 +36,7 @@ class Answer:
 
 
 View = Mapping[Dependency, Answer]
+_DEAD = 0.0  # an end that has passed, by any clock
 UNANSWERED = Answer()
 
 
@@ -47,6 +48,8 @@ class _Reader:
     view: dict[Dependency, Answer] = field(default_factory=dict)
     outdated: set[Dependency] = field(default_factory=set)
     """Where the view is not what is known now: one change costs what changed, not all that is read."""
+    ends: dict[Dependency, float] = field(default_factory=dict)
+    """When what the reader took last ends, where that has moved since."""
 
 
 class Store:
@@ -94,6 +97,10 @@ class Store:
                     continue
                 if not _is_same_reading(self._answers.get(dependency, UNANSWERED).reading, reading):
                     changed.add(dependency)
+                    if reading.follows_dead:
+                        self._note_end(dependency, _DEAD)
+                elif reading.leased_until is not None:
+                    self._note_end(dependency, reading.leased_until)
                 self._note(dependency, Answer(reading))
             self._tell(changed)
             return frozenset(changed)
@@ -151,12 +158,28 @@ class Store:
                 return frozenset(), {}
             changed, reader.changed = frozenset(reader.changed), set()
             for dependency in reader.outdated:
+                reader.ends.pop(dependency, None)
                 if dependency in reader.wanted:
                     reader.view[dependency] = self._answers.get(dependency, UNANSWERED)
                 else:
                     reader.view.pop(dependency, None)
             reader.outdated.clear()
             return changed, reader.view
+
+    def lease_ends(self, name: str) -> dict[Dependency, float]:
+        """Return when the leases end of what the reader took last, in seconds since the epoch, where that has moved.
+
+        A renewal is no change that wakes anybody; where another value took the place of one that had been renewed, it
+        is the end of the former that counts until the next `take`.
+        """
+        with self._lock:
+            reader = self._readers.get(name)
+            return {} if reader is None else dict(reader.ends)
+
+    def _note_end(self, dependency: Dependency, end: float) -> None:
+        for name in self._readers_of[dependency]:
+            if dependency not in self._readers[name].changed:
+                self._readers[name].ends[dependency] = end
 
     def _note(self, dependency: Dependency, answer: Answer) -> None:
         self._answers[dependency] = answer

@@ -17,6 +17,7 @@ from confcar.clients.transport import Response, TransportClosedError, reason_of
 from confcar.errors import SourceDataError, SourceDeniedError, SourceError, SourceUnavailableError
 
 _MOST_SHOWN_CHARACTERS = 160
+_TOO_MANY = 429
 # Tokens are UUIDs, and so are accessors, which nobody needs to see either.
 _TOKEN_LIKE = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
@@ -87,10 +88,12 @@ def refusal(response: Response, request: Request) -> SourceError:
     if "no path to datacenter" in known:
         name = request.datacenter or ""
         return SourceUnavailableError(f"{where} has no path to the datacenter {name!r}; is `datacenter` right?")
-    if status in {408, 429} or status >= 500:  # noqa: PLR2004 - the class of the status
-        return SourceUnavailableError(
+    if status in {408, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - the class of the status
+        error = SourceUnavailableError(
             f"{where} answers {status}{_reason(status, text)}", retry_after_seconds=response.retry_after_seconds
         )
+        error.is_crowded = status == _TOO_MANY
+        return error
     return SourceDataError(f"{where} answers {status}{_reason(status, text)}")
 
 
@@ -119,7 +122,7 @@ def _denial(known: str, request: Request) -> str:
 
 
 def _reason(status: int, text: str) -> str:
-    if status == 429:  # noqa: PLR2004 - too many requests
+    if status == _TOO_MANY:
         return ": too many requests, or too many connections from this address (http_max_conns_per_client)"
     return f": {text}" if text else ""
 

@@ -261,7 +261,8 @@ class Transport:
         return connection
 
     def _report(self) -> None:
-        count = len(self._busy) + len(self._idle)
+        # What a closed one winds down does not count: its successor may report under the same name already.
+        count = 0 if self._is_closed else len(self._busy) + len(self._idle)
         if self._on_connections is not None and count != self._reported:
             self._reported = count
             self._on_connections(count)

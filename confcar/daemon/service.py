@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from confcar.log import fields
 from confcar.status import Status, StatusCopy
 
 _LOOK_SECONDS = 0.5
@@ -108,9 +109,8 @@ class ServiceManager:
                 sender.settimeout(_JOIN_SECONDS)
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            _log.debug(
-                "service manager not told: %s", os.strerror(error.errno) if error.errno else type(error).__name__
-            )
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            _log.debug("service manager not told", extra=fields(error=reason))
 
 
 def is_ready(copy: StatusCopy) -> bool:

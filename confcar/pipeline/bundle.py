@@ -51,7 +51,13 @@ class BundlePipeline:
         self._requests = Requests(name, self._inbox.call)
         self._collector = Collector(name, parts.renderer, parts.following, self._inbox)
         self._retries = Retries(clock)
-        self._publication = Publication(parts, self._report, is_stopped=lambda: self._inbox.is_stopped, clock=clock)
+        self._publication = Publication(
+            parts,
+            self._report,
+            lease_ends=self._collector.lease_ends,
+            is_stopped=lambda: self._inbox.is_stopped,
+            clock=clock,
+        )
         self._standing = Standing(self._publication, self._report, parts.owed)
         self._telling = Telling(parts, self._report, self._retries, inbox=self._inbox)
         if parts.owed is not None:

@@ -6,6 +6,7 @@ Shared by `run`, `once`, `render`, `diff` and `check --live`: none of them can s
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Protocol
 
 from confcar.errors import (
@@ -15,9 +16,10 @@ from confcar.errors import (
     SourceError,
     SourceUnavailableError,
 )
-from confcar.model import Dependency, Missing
+from confcar.model import Dependency, Missing, Reading
 from confcar.pipeline.inbox import Inbox
 from confcar.pipeline.inputs import digest_inputs
+from confcar.pipeline.lease_ends import LeaseEnds
 from confcar.rendering.renderer import Renderer, Rendering
 from confcar.store import Listener, View
 
@@ -61,6 +63,10 @@ class Follows(Protocol):
         """Return what changed for *reader* since its last call, and what is known of all that it wants."""
         ...
 
+    def lease_ends(self, reader: str) -> Mapping[Dependency, float]:
+        """Return when the leases end of what *reader* took last, in seconds since the epoch, where that has moved."""
+        ...
+
     def published(self, reader: str) -> None:
         """Note that what *reader* took last is published: from now on its primary may use it."""
         ...
@@ -79,6 +85,8 @@ class Collector:
         self._renderer = renderer
         self._following = following
         self._inbox = inbox
+        self.lease_ends = LeaseEnds(lambda: following.lease_ends(self._reader))
+        """When the leases end of what was rendered."""
         self._touched: frozenset[Dependency] | None = None
         self.followed: frozenset[Dependency] | None = None
         """What is followed now, None before `start` and after `withdraw`."""
@@ -115,6 +123,7 @@ class Collector:
         noted_at = self._inbox.take()
         if self.changed_at is None:
             self.changed_at = noted_at
+        self.lease_ends.refresh()  # what is taken now may be in the place of what was renewed until a moment ago
         changed, view = self._following.take(self._reader)
         if self._touched is not None:
             self._touched |= changed
@@ -131,6 +140,7 @@ class Collector:
         self._touched = frozenset()
         if rendering.missing:
             raise _pending(rendering.missing, view)
+        self.lease_ends.rendered(self._leased_in(rendering))
         return rendering
 
     def _follow(self) -> None:
@@ -139,6 +149,15 @@ class Collector:
             self._following.want(self._reader, wanted, self._inbox.note)
             self._unanswered = self._unanswered & wanted | wanted - (self.followed or frozenset())
             self.followed = wanted
+
+    def _leased_in(self, rendering: Rendering) -> Mapping[Dependency, Reading]:
+        """Return the leased values that were read for any of the files."""
+        if all(file.leased_until is None for file in rendering.files):
+            return {}
+        found = {each: answer.reading for each, answer in self._view.items()}
+        leased = {each: reading for each, reading in found.items() if reading and reading.leased_until is not None}
+        read = self._renderer.read_of(leased)
+        return {each: reading for each, reading in leased.items() if each in read}
 
     def inputs(self, rendering: Rendering, *, settings: str) -> str:
         """Return the digest of what the last rendering was made of, without leased values; see `digest_inputs`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from confcar.model import RenderedFile
+from confcar.model import Dependency, Reading, RenderedFile
 from confcar.store import View
 
 
@@ -33,6 +33,17 @@ def digest_inputs(files: Sequence[RenderedFile], view: View, *, templates: str, 
             if reading is not None and reading.leased_until is None:
                 digest.update(f"{dependency!r}={_written(reading.value)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def digest_leases(leased: Mapping[Dependency, Reading]) -> str:
+    """Return a hexadecimal digest of leased values, the same over restarts where they are; empty where there are none.
+
+    It recognises them in older generations; when they end is no part of it.
+    """
+    if not leased:
+        return ""
+    lines = sorted(f"{dependency!r}={_written(reading.value)}" for dependency, reading in leased.items())
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _written(value: object) -> str:

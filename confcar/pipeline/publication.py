@@ -8,6 +8,7 @@ from pathlib import Path
 from confcar.errors import CheckRefusedError, VerifyFailedError
 from confcar.model import Change
 from confcar.pipeline.drifting import DriftWatch
+from confcar.pipeline.lease_ends import LeaseEnds
 from confcar.pipeline.parts import BundleParts
 from confcar.pipeline.report import BundleReport
 from confcar.pipeline.rollback import Rollback
@@ -21,18 +22,26 @@ class Publication:
     Args:
         parts: Publisher, check, and what is owed.
         report: The bundle's voice.
+        lease_ends: When the leases end of what is published and of what is to be.
         is_stopped: Whether a stop is asked for: then nothing is published any more.
         clock: Seconds.
     """
 
     def __init__(
-        self, parts: BundleParts, report: BundleReport, *, is_stopped: Callable[[], bool], clock: Callable[[], float]
+        self,
+        parts: BundleParts,
+        report: BundleReport,
+        *,
+        lease_ends: LeaseEnds,
+        is_stopped: Callable[[], bool],
+        clock: Callable[[], float],
     ) -> None:
         self._publisher = parts.publisher
         self._check = parts.check
         self._owed = parts.owed
         self._directory: Path = parts.directory
         self._report = report
+        self._lease_ends = lease_ends
         self._is_stopped = is_stopped
         self._rollback = Rollback(parts.publisher, is_automatic=parts.rolls_back, clock=clock)
         self._drift = DriftWatch(parts.publisher, every_seconds=parts.drift_seconds, clock=clock)
@@ -80,13 +89,15 @@ class Publication:
         """
         files, publisher = rendering.files, self._publisher
         self._inputs, self.held = inputs, None
+        self._note_lease_ends()
         differing = publisher.compare(files)
         is_there = publisher.state.current is not None
         if is_there and self._rollback.holds_back(files, inputs) and differing:
             self.held = self._rollback.refusal
             return True
         if is_there and (not differing or publisher.is_published(files)):
-            publisher.note_origin(files, inputs)
+            publisher.note_origin(files, inputs, leases=self._lease_ends.digest)
+            self._note_lease_ends()
             self._drift.remember(files)
             self._rollback.forget_unless(inputs)
             if differing:
@@ -117,7 +128,10 @@ class Publication:
 
     def _publish(self, staged: Staged, inputs: str, *, changed_at: float | None) -> None:
         is_told = self._owed is None
-        change = self._publisher.publish(staged, acknowledged=is_told, inputs=inputs)
+        leases = self._lease_ends.digest
+        change = self._publisher.publish(staged, acknowledged=is_told, inputs=inputs, leases=leases)
+        # A file that was not rendered anew says when its leases ended before they were renewed.
+        self._note_lease_ends()
         self._report.published(change, is_acknowledged=is_told)
         if self._owed is not None:
             self._owed.owe(change, changed_at=changed_at)
@@ -142,7 +156,9 @@ class Publication:
         # What readers found was right all the time: the primary has nothing to read again.
         is_told = self._owed is None or (state.is_acknowledged and not drift.content)
         staged = self._publisher.stage(files, differing=drift.differing)
-        change = self._publisher.publish(staged, acknowledged=is_told, inputs=state.inputs, is_repair=True)
+        change = self._publisher.publish(
+            staged, acknowledged=is_told, inputs=state.inputs, leases=state.leases, is_repair=True
+        )
         self._report.published(change, is_acknowledged=is_told)
         self._report.repaired(change, drift)
         if self._owed is not None and not is_told:
@@ -154,6 +170,7 @@ class Publication:
         Raises:
             PublishError: There is none, or it cannot be shown.
         """
+        self._note_lease_ends()
         self._came_back(self._rollback.by_hand(self._inputs))
 
     def take_back(self, error: VerifyFailedError) -> None:
@@ -162,7 +179,12 @@ class Publication:
         Raises:
             ConfcarError: The current one stays; says why.
         """
+        self._note_lease_ends()
         self._came_back(self._rollback.take_back(error))
+
+    def _note_lease_ends(self) -> None:
+        """Leases are renewed without a pass: before it counts, the publisher has to know when they end."""
+        self._publisher.note_lease_ends(self._lease_ends.known())
 
     def _came_back(self, change: Change) -> None:
         self._drift.remember(None)

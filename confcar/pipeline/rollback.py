@@ -74,7 +74,7 @@ class Rollback:
 
     def _holds_by_hand(self) -> bool:
         """What was asked for is kept, unless it cannot work any more."""
-        ends_at = self._publisher.state.leased_until
+        ends_at, self.due_at = self._publisher.state.leased_until, None
         if ends_at is None:
             return True
         left = ends_at - self._wall_clock()
@@ -139,7 +139,9 @@ class Rollback:
         """
         if not inputs and self.refusal is not None:
             inputs = self.refusal.inputs
-        return self._publisher.roll_back(reason=BY_HAND, inputs=inputs, by_hand=True)
+        change = self._publisher.roll_back(reason=BY_HAND, inputs=inputs, by_hand=True)
+        self._holds_by_hand()  # makes the appointment: nothing else may happen until the leases end
+        return change
 
 
 def why_held(refusal: Refusal) -> ConfcarError | None:

@@ -80,7 +80,15 @@ class StateKeeper:
                 self._state = replace(self._state, refused=replace(self._state.refused, inputs=inputs))
             return self._state.refused
 
-    def note_origin(self, files: Sequence[RenderedFile], inputs: str) -> None:
+    def note_lease_ends(self, ends: Mapping[str, float]) -> None:
+        """Take over when leased values end, in seconds since the epoch, by the digest that generations know them by.
+
+        Written down with the next change of the state.
+        """
+        with self._mutex:
+            self._state = succession.lasting(self._state, ends)
+
+    def note_origin(self, files: Sequence[RenderedFile], inputs: str, *, leases: str = "") -> None:
         """Take over what the current generation would be made of now; written down with the next change of the state.
 
         Its leased values may have been renewed; and where the state was rebuilt from the disk, it is not known what it
@@ -92,7 +100,7 @@ class StateKeeper:
         records = self._records(files)
         with self._mutex:
             leased_until = succession.earliest_end(files)
-            self._state = replace(self._state, files=records, inputs=inputs, leased_until=leased_until)
+            self._state = replace(self._state, files=records, inputs=inputs, leased_until=leased_until, leases=leases)
 
     def is_published(self, files: Sequence[RenderedFile]) -> bool:
         """Whether *files* are what was published last, whatever has become of that on disk.

@@ -168,7 +168,9 @@ class Publisher(StateKeeper):
                 self._staged = None
                 self._transaction.remove(staged.change.generation)
 
-    def publish(self, staged: Staged, *, acknowledged: bool, inputs: str = "", is_repair: bool = False) -> Change:
+    def publish(
+        self, staged: Staged, *, acknowledged: bool, inputs: str = "", leases: str = "", is_repair: bool = False
+    ) -> Change:
         """Make the staged generation the one that readers see.
 
         Its files are on the medium before they are seen; the switch itself is after `finish`, which is to be called
@@ -178,6 +180,7 @@ class Publisher(StateKeeper):
             staged: The last one that was staged.
             acknowledged: Whether the primary counts as told, because it starts after this.
             inputs: Digest of what it was made of, without leased values.
+            leases: Digest of the leased values in it; empty where there are none.
             is_repair: Whether it holds what was published already and changed on disk since.
 
         Raises:
@@ -190,7 +193,7 @@ class Publisher(StateKeeper):
                 raise PublishError(f"generation {number} of {self._name} is staged no longer: stage it again")
             self._staged = None
             changed = self._untold(staged.change.changed)
-            origin = Origin(inputs, staged.leased_until, is_repair=is_repair)
+            origin = Origin(inputs, staged.leased_until, leases, is_repair=is_repair)
             after = succession.published(
                 before, records=staged.records, at=self._clock(), changed=changed, origin=origin, keep=self._keep
             )

@@ -63,6 +63,7 @@ class KeptGeneration:
         leased_until: When the first leased value in it dies, seconds since the epoch; None where it holds none.
         is_acknowledged: Whether the primary had acknowledged it.
         is_unwell: Whether its verify failed and it stayed all the same.
+        leases: Digest of the leased values in it; empty where there are none, or that is not known.
     """
 
     number: int
@@ -71,6 +72,7 @@ class KeptGeneration:
     leased_until: float | None = None
     is_acknowledged: bool = False
     is_unwell: bool = False
+    leases: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class PublishedState:
         is_proven: Whether the primary had acknowledged the same content before: it came back, or was repaired.
         is_unwell: Whether the verify of `current` failed and it stayed all the same, not having held since.
         older: What can be gone back to, newest first.
+        leases: Digest of the leased values in `current`; empty where there are none, or that is not known.
         refused: The last generation that was taken back; None once other inputs or a success took its place.
     """
 
@@ -129,6 +132,7 @@ class PublishedState:
     is_proven: bool = False
     is_unwell: bool = False
     older: tuple[KeptGeneration, ...] = ()
+    leases: str = ""
     refused: Refusal | None = None
 
     @property

@@ -17,11 +17,13 @@ class Origin:
     Attributes:
         inputs: Digest of what it was made of, without leased values; empty where that is not known.
         leased_until: When the first leased value in it dies, seconds since the epoch; None where it holds none.
+        leases: Digest of the leased values in it; empty where there are none, or that is not known.
         is_repair: Whether it holds what was published already, because the published files were changed on disk.
     """
 
     inputs: str = ""
     leased_until: float | None = None
+    leases: str = ""
     is_repair: bool = False
 
 
@@ -65,6 +67,7 @@ def published(
         inputs=origin.inputs,
         leased_until=origin.leased_until,
         is_proven=origin.is_repair and (before.is_acknowledged or before.is_proven),
+        leases=origin.leases,
         older=_trimmed(before.older if origin.is_repair else _with_current(before), keep),
         refused=refused,
     )
@@ -80,6 +83,7 @@ def _with_current(state: PublishedState) -> tuple[KeptGeneration, ...]:
         state.leased_until,
         is_acknowledged=state.is_acknowledged or state.is_proven,
         is_unwell=state.is_unwell,
+        leases=state.leases,
     )
     return (current, *state.older)
 
@@ -120,6 +124,7 @@ def rolled_back(
         inputs=target.inputs,
         leased_until=target.leased_until,
         is_proven=target.is_acknowledged,
+        leases=target.leases,
         older=tuple(kept for kept in before.older if kept.number < target.number),
         refused=refused,
     )
@@ -133,6 +138,12 @@ def acknowledged(before: PublishedState, number: int) -> PublishedState:
     if refused and not refused.by_hand and refused.inputs == before.inputs and refused.generation < number:
         refused = None  # its inputs were tried again, with other leased values, and hold now
     return replace(before, acknowledged=number, step=0, changed=(), is_unwell=False, refused=refused)
+
+
+def lasting(before: PublishedState, ends: Mapping[str, float]) -> PublishedState:
+    """Return the state once it is known when leased values end, by their digest: in all generations that hold them."""
+    older = tuple(replace(kept, leased_until=ends.get(kept.leases, kept.leased_until)) for kept in before.older)
+    return replace(before, leased_until=ends.get(before.leases, before.leased_until), older=older)
 
 
 def find_changed(before: PublishedState, target: KeptGeneration) -> tuple[str, ...]:

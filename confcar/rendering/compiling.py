@@ -14,6 +14,7 @@ from jinja2.nodes import EvalContext
 
 from confcar.config.bundles import TemplateOptions
 from confcar.errors import TemplateError
+from confcar.heap import release_free_memory
 from confcar.model import Dependency
 from confcar.rendering.bytecode import open_bytecode_cache
 from confcar.rendering.constants import literal_items
@@ -91,6 +92,7 @@ class Compiler:
         """Let go of what only compiling needs."""
         for library in self.libraries:
             library.forget_trees()
+        release_free_memory()
 
     def _text(self, options: TemplateOptions) -> TemplateText:
         if options.source is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from types import MethodType
 from typing import Literal
 
 from jinja2 import BaseLoader, Undefined
@@ -69,6 +70,15 @@ class StrictEnvironment(ImmutableSandboxedEnvironment):
         self.policies["json.dumps_function"] = _dump_for_html
         self.globals.pop("lipsum", None)  # random text would be a change at each render
         self.globals.update(functions)
+        self._own = frozenset(functions.values())
+
+    def call(self, context: Context, function: object, /, *args: object, **options: object) -> object:
+        """Call a function of confcar's without Jinja's questions about it, which take longer than most of the calls."""
+        if type(function) is not MethodType or function not in self._own:
+            return super().call(context, function, *args, **options)
+        options.pop("_loop_vars", None)
+        options.pop("_block_vars", None)
+        return function(*args, **options)
 
     def getattr(self, obj: object, attribute: str) -> object:
         """Return the item of a mapping before its attribute; of a secret, never the attribute."""

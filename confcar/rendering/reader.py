@@ -93,6 +93,12 @@ class ReaderIndex:
         """Return all that read any of *dependencies*."""
         return set().union(*(self._readers.get(dependency, ()) for dependency in dependencies))
 
+    def read_of(self, dependencies: Iterable[Dependency]) -> frozenset[Dependency]:
+        """Return those of *dependencies* that an execution has read, not only a text names."""
+        return frozenset(
+            each for each in dependencies if any(each in reader.read for reader in self._readers.get(each, ()))
+        )
+
     def note(self, reader: Reader) -> None:
         """Take over what a reader reads now."""
         self._replace(reader, reader.dependencies)

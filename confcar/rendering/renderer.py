@@ -79,6 +79,10 @@ class Renderer:
         """All that has to be followed now; true also after `render` raised. Empty before `compile`."""
         return self._index.dependencies
 
+    def read_of(self, dependencies: Iterable[Dependency]) -> frozenset[Dependency]:
+        """Return those of *dependencies* that the files were made of, not only a template names."""
+        return self._index.read_of(dependencies)
+
     @property
     def texts_digest(self) -> str:
         """Hexadecimal digest of all templates and of what they include, as they were read last."""

@@ -154,7 +154,9 @@ class EmptyGuard:
             is_alive = is_alive or has_something
         if is_alive:
             return None
-        is_all = _count_things(lost.union(*others.values())) > 1
+        everything = lost.union(*others.values())
+        # Keys alone are as missing as they look: what reads them waits, and nothing is made of their emptiness.
+        is_all = _count_things(everything) > 1 and any(each.kind != "key" for each in everything)
         if not (is_all or was_cut_off):
             return None
         # One list alone went empty over an outage: what is registered and only ill is no loss.

@@ -101,7 +101,9 @@ class StoreReader:
         self._list(place, sorted(self._prefixes.waiting_for(place)))
         holding = self._prefixes.find(place)
         again = None if holding is None else holding.again_in_seconds
-        return Snapshot(None, {}, again, plans_again=True)
+        # That a prefix may not be listed says nothing of whether anything else may be read.
+        is_listed = holding is not None and not holding.is_refused
+        return Snapshot(None, {}, again, has_asked=is_listed, plans_again=True)
 
     def _list(self, place: Place, wanted: Sequence[str]) -> None:
         datacenter, prefix = place

@@ -12,15 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from confcar.errors import SourceError, SourceUnavailableError
+from confcar.errors import SourceError
 from confcar.model import Dependency, Snapshot
 from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.base import LeasingWatcher, Query, Watcher
+from confcar.watchers.ceiling import Ceiling
 from confcar.watchers.follow_report import FollowReport
 from confcar.watchers.reading_round import ReadingRound
 from confcar.watchers.tasks import Task, TaskQueue
 from confcar.watchers.threads import Threads
+from confcar.watchers.trouble import Trouble
 
 # A killed client's blocking query holds its slot in Consul until the wait is over, so it is no longer than this.
 WAIT_SECONDS = 50.0
@@ -50,13 +52,13 @@ class Follower:
         self._tasks: dict[Query, Task] = {}
         self._queue = TaskQueue()
         self._numbers = itertools.count()
+        self._ceiling = Ceiling(watcher.max_blocking, reserve=watcher.max_polling, clock=clock)
         self._blocking = 0
         self._pollers = 0
         self._polling = 0
         self._threads = Threads(watcher.name)
         self._is_closed = False
-        self._is_down = False
-        self._failing: set[Task] = set()
+        self._trouble = Trouble()
         self._wanted: frozenset[Dependency] = frozenset()
         if isinstance(watcher, LeasingWatcher):
             watcher.hurry_by(self.hurry)
@@ -109,7 +111,7 @@ class Follower:
     def _follow_plan(self, plan: Mapping[Query, frozenset[Dependency]]) -> None:
         for query in self._tasks.keys() - plan.keys():
             task = self._tasks.pop(query)
-            self._failing -= {task, *task.stand_ins}
+            self._trouble.forget((task, *task.stand_ins))
             task.drop()
             self._watcher.interrupt(query)
         self._queue.tidy()
@@ -123,10 +125,7 @@ class Follower:
         if task is None:
             task = Task(query, dependencies, f"{self._watcher.name} {next(self._numbers)}", due_at=self._clock())
             self._tasks[query] = task
-            if task.may_block and self._blocking < self._watcher.max_blocking:
-                self._start_blocking(task)
-            else:
-                self._enqueue(task)
+            self._place(task)
             return
         if task.dependencies == dependencies:
             return
@@ -144,6 +143,15 @@ class Follower:
             task.due_at = self._clock()
             self._queue.tidy()
 
+    def _place(self, task: Task) -> None:
+        task.is_blocking = task.may_block and self._blocking < self._ceiling.most
+        if task.is_blocking:
+            self._blocking += 1
+            self._threads.start(lambda: self._block(task))
+            self._note_polled()
+        else:
+            self._enqueue(task)
+
     def _enqueue(self, task: Task) -> None:
         self._queue.add(task)
         if self._pollers < min(self._watcher.max_polling, len(self._queue) + self._polling):
@@ -151,20 +159,24 @@ class Follower:
             self._threads.start(self._poll)
         self._changed.notify_all()
 
-    def _start_blocking(self, task: Task) -> None:
-        self._blocking += 1
-        task.is_blocking = True
-        self._threads.start(lambda: self._block(task))
-
     def _block(self, task: Task | None) -> None:
         """Repeat one query that blocks until it is dropped from the plan, then give the slot to one that is polled."""
         while task is not None:
-            while not self._is_over(task):
+            while not (self._is_over(task) or self._gives_way(task)):
                 self._report.beat(task.name, _FETCH_SECONDS + _BEAT_SLACK_SECONDS)
                 self._step(task, WAIT_SECONDS)
                 self._rest(task)
             self._report.beat(task.name, None)
             task = self._next_blocking()
+
+    def _gives_way(self, task: Task) -> bool:
+        """Poll a query from now on that blocks beyond what the server has room for."""
+        with self._changed:
+            task.is_blocking = self._blocking <= self._ceiling.most
+            if not task.is_blocking:
+                self._enqueue(task)
+                self._note_polled()
+            return not task.is_blocking
 
     def _rest(self, task: Task) -> None:
         with self._changed:
@@ -174,7 +186,8 @@ class Follower:
 
     def _next_blocking(self) -> Task | None:
         with self._changed:
-            task = None if self._is_closed else self._queue.take(lambda each: each.may_block)
+            has_room = not self._is_closed and self._blocking <= self._ceiling.most
+            task = self._queue.take(lambda each: each.may_block) if has_room else None
             if task is None:
                 self._blocking -= 1
                 return None
@@ -192,11 +205,7 @@ class Follower:
                 self._polling -= 1
                 if self._is_over(task):
                     continue
-                if task.may_block and self._blocking < self._watcher.max_blocking:
-                    self._start_blocking(task)
-                    self._note_polled()
-                else:
-                    self._enqueue(task)
+                self._place(task)
         self._report.beat(name, None)
 
     def _next_due(self, poller: str) -> Task | None:
@@ -224,8 +233,8 @@ class Follower:
             dependencies, after, rounds = task.dependencies, task.version, task.take_rounds()
             task.is_hurried = False
         try:
-            wait = 0.0 if rounds else wait_seconds
-            snapshot = self._watcher.fetch(task.query, dependencies, after=after, wait_seconds=wait)
+            wait_seconds = 0.0 if rounds else wait_seconds
+            snapshot = self._watcher.fetch(task.query, dependencies, after=after, wait_seconds=wait_seconds)
             self._answered(task, dependencies, snapshot)
         except SourceError as error:
             self._failed(task, dependencies, error)
@@ -238,24 +247,23 @@ class Follower:
             if task.rounds:  # somebody asked while it was fetched already: that one was not theirs
                 task.due_at = self._clock()
             if task.is_once:
-                self._failing.discard(task)
+                self._trouble.forget((task,))
                 task.drop()
         for each in rounds:
             each.note_end()
 
     def _answered(self, task: Task, dependencies: frozenset[Dependency], snapshot: Snapshot) -> None:
-        failures = snapshot.failures
         # Dropping a task and taking its answer exclude each other: an old answer never covers a newer one.
         with self._changed:
             if self._is_over(task):
                 return
             is_same_question = task.dependencies == dependencies
             task.version = snapshot.version if is_same_question else None
-            is_back = self._note_success(task, has_asked=snapshot.has_asked)
+            is_back = self._note_success(task, snapshot)
             changed = self._store.put(snapshot.readings)
-            self._store.fail(failures)
+            self._store.fail(snapshot.failures)
             if is_same_question:
-                self._failing -= set(task.stand_ins)
+                self._trouble.forget(task.stand_ins)
                 task.drop_stand_ins()
             rest = task.rest_seconds(snapshot) if is_same_question and not task.is_hurried else 0.0
             task.due_at = self._clock() + rest
@@ -266,35 +274,23 @@ class Follower:
             time.sleep(_AFTER_CHANGE_SECONDS)
         self._report.answered(dependencies, snapshot, is_back=is_back)
 
-    def _note_success(self, task: Task, *, has_asked: bool) -> bool:
+    def _note_success(self, task: Task, snapshot: Snapshot) -> bool:
         """Wake the others where the source was away, and return whether nothing is failing any more."""
-        task.note_success()
-        if self._is_down and has_asked:
-            self._is_down = False
-            now = self._clock()
+        was_down, is_back = self._trouble.note_success(task, snapshot)
+        if was_down:
             for each in (*self._tasks.values(), *self._queue):
-                if each.waits_for_recovery:
-                    each.waits_for_recovery, each.was_woken, each.due_at = False, True, now
+                each.wake(self._clock())
             self._queue.tidy()
             self._changed.notify_all()
-        was_failing = bool(self._failing)
-        self._failing.discard(task)
-        return has_asked and was_failing and not self._failing
+        return is_back
 
     def _failed(self, task: Task, dependencies: frozenset[Dependency], error: SourceError) -> None:
-        text = str(error)
-        is_unavailable = isinstance(error, SourceUnavailableError)
         with self._changed:
             if self._is_over(task):
                 return
-            is_news = task.failure != text
-            task.note_failure(text, is_unavailable=is_unavailable)
-            self._is_down = self._is_down or is_unavailable
-            is_first = not self._failing
-            self._failing.add(task)
-            is_no_use = is_unavailable or len(self._failing) >= len(self._tasks)
+            is_news, is_no_use = self._trouble.note_failure(task, error, self._tasks.values())
             self._store.fail(dict.fromkeys(dependencies, error))
-            backoff = task.unavailable if is_unavailable else task.refused
-            delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
-            task.due_at = self._clock() + min(delay, error.retry_within_seconds or delay)
-        self._report.failed(text, is_no_use=is_no_use, is_news=is_first or (is_news and not is_unavailable))
+            task.due_at = self._clock() + task.delay_after(error)
+            if error.is_crowded:
+                self._ceiling.lower(sum(each.is_blocking and each.failure is None for each in self._tasks.values()))
+        self._report.failed(str(error), is_no_use=is_no_use, is_news=is_news)

@@ -41,6 +41,10 @@ class Following:
             self._use.taken(reader, view)
         return changed, view
 
+    def lease_ends(self, reader: str) -> Mapping[Dependency, float]:
+        """Return when the leases end of what *reader* took last, in seconds since the epoch, where that has moved."""
+        return self._store.lease_ends(reader)
+
     def published(self, reader: str) -> None:
         """Note that what *reader* took last is published: from now on its primary may use it."""
         self._use.published(reader)

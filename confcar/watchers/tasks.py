@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confcar.backoff import Backoff
-from confcar.model import Dependency, Snapshot, Version
+from confcar.errors import SourceError, SourceUnavailableError
+from confcar.model import Dependency, Reading, Snapshot, Version
 from confcar.watchers.base import Polled, Query
 from confcar.watchers.reading_round import ReadingRound
 
@@ -35,6 +36,7 @@ class Task:
         is_queued: Whether it waits in the queue of those that are polled.
         version: What to pass to the next fetch; None to read everything.
         failure: Text of the error of the last fetch, None after a success and before the first.
+        points_elsewhere: Whether all that it gives is that something else answers, which is made for each request.
         due_at: When to fetch next, by the follower's clock.
         waits_for_recovery: Whether the first success of another task makes it due at once.
         was_woken: Whether that has happened since its own last success: it does not happen twice.
@@ -53,6 +55,7 @@ class Task:
     is_queued: bool = False
     version: Version | None = None
     failure: str | None = None
+    points_elsewhere: bool = False
     due_at: float = 0.0
     waits_for_recovery: bool = False
     was_woken: bool = False
@@ -114,12 +117,30 @@ class Task:
             return snapshot.again_in_seconds
         return 0.0 if self.is_blocking else _POLL_SECONDS
 
-    def note_success(self) -> None:
-        """Start over with every delay."""
+    @property
+    def is_no_use(self) -> bool:
+        """Whether nothing is read by it now."""
+        return self.failure is not None or self.points_elsewhere
+
+    def note_success(self, readings: Mapping[Dependency, Reading]) -> None:
+        """Start over with every delay; *readings* are those that are new."""
         self.failure = None
+        if readings:
+            self.points_elsewhere = all(reading.is_dynamic for reading in readings.values())
         self.waits_for_recovery = self.was_woken = False
         self.unavailable.reset()
         self.refused.reset()
+
+    def wake(self, now: float) -> None:
+        """Be due at once where the source was away: another has reached it."""
+        if self.waits_for_recovery:
+            self.waits_for_recovery, self.was_woken, self.due_at = False, True, now
+
+    def delay_after(self, error: SourceError) -> float:
+        """Return how long to wait after an error before the next fetch."""
+        backoff = self.unavailable if isinstance(error, SourceUnavailableError) else self.refused
+        delay = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+        return min(delay, error.retry_within_seconds or delay)
 
     def note_failure(self, text: str, *, is_unavailable: bool) -> None:
         """Remember why it failed. Read everything next time: the server may have lost its memory."""

@@ -56,6 +56,10 @@ class Asking:
         """The token there is, without a login; None where there is none."""
         return self._keeper.current
 
+    def prepare(self, seconds: float) -> None:
+        """Have a token, as far as can be, with which something can be made that lives so long."""
+        self._keeper.prepare(seconds)
+
     def ask(self, request: Callable[[Token], Answer]) -> Answer:
         """Return what *request* returns; it is called again where the token that it was given is dead or too young.
 

@@ -86,7 +86,10 @@ class Inheritance:
             began_at = now + (handed.expires_at - wall) - grant.life_seconds
         clock = clock_of(grant, now=began_at, jitter=jitter)
         lease = Lease(dependency, handed.data, grant, token_hash=handed.token_hash, issued_at=handed.issued_at)
-        lease.wind(LeaseClock(clock.ends_at, clock.renew_at, clock.replace_at), now=now, wall=wall)
+        if grant.shape == "renewable" and clock.replace_at <= now:
+            # Nobody was there to renew it in time. That is tried first, in half of the time that is left.
+            clock = LeaseClock(clock.ends_at, now, now + max(clock.ends_at - now, 0.0) / 2)
+        lease.wind(clock, now=now, wall=wall)
         return lease
 
 

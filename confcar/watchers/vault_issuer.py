@@ -175,10 +175,13 @@ class Issuer:
     def _issue(self, dependency: Dependency) -> Lease | None:
         """Ask for a new one and hold it; None where there is nothing to be read."""
         before = self._leases.current(dependency)
+        if before is not None and before.grant.lease_id and not before.is_gone:
+            self._asking.prepare(before.grant.life_seconds)
         lease = self._asking.ask(lambda token: self._request(dependency, token))
         if lease is None:
             self._leases.drop(dependency)
             return None
+        lease.follows_dead = before is not None and before.is_gone
         self._schedule(lease, before)
         self._put(lease)
         if lease.is_ending:

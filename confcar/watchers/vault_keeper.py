@@ -82,6 +82,20 @@ class TokenKeeper(TokenHolder):
         _log.info("token revoked", extra=fields(source=self._name))
         return True
 
+    def prepare(self, seconds: float) -> None:
+        """Log in before it is time, where something is to be made that dies with the token and should live *seconds*.
+
+        Only a token that is renewed no more and has lived more than half of its life is replaced so; it is soon anyhow.
+        Where the login fails, the token stays as it is.
+        """
+        now = self._clock()
+        with self._changed:
+            life = self._life if self._token is not None else None
+        if life is None or life.renew_at < math.inf or life.replace_at == math.inf:
+            return
+        if life.ends_at - now < min(seconds, (life.ends_at - life.born_at) / 2):
+            self._replace(now)
+
     def _replace(self, now: float) -> None:
         """Log in anew although the token still lives, unless that is under way or backing off."""
         with self._changed:

@@ -38,6 +38,7 @@ class Lease:
         read_at: When to read or look it up again, in monotonic seconds.
         is_last: Whether the server renews it no more.
         is_gone: Whether the server does not know it any more.
+        follows_dead: Whether it was made because the one before had died before its time.
         overdue_polls: Of a static role: how often it was the same although it should have changed.
         renewal: Of a superseded one: its own pauses after failures.
     """
@@ -53,6 +54,7 @@ class Lease:
     read_at: float = math.inf
     is_last: bool = False
     is_gone: bool = False
+    follows_dead: bool = False
     overdue_polls: int = 0
     renewal: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0), repr=False)
 
@@ -64,7 +66,7 @@ class Lease:
     @property
     def reading(self) -> Reading:
         """It as the store takes it."""
-        return Reading(self.data, leased_until=self.until)
+        return Reading(self.data, leased_until=self.until, follows_dead=self.follows_dead)
 
     def is_same_as(self, other: Lease) -> bool:
         """Whether reading again gave the same, whatever the server says of the time that is left."""

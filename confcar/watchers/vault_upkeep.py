@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from confcar.clients.vault_answer import VaultAnswer
-from confcar.errors import SourceDeniedError, SourceError
+from confcar.errors import SourceDeniedError, SourceError, SourceUnavailableError
 from confcar.log import fields
 from confcar.watchers.vault_asking import Asking
 from confcar.watchers.vault_clocks import Clocks, poll_seconds
 from confcar.watchers.vault_lease_clock import (
     Grant,
     LeaseClock,
+    Shape,
     clock_of,
     not_renewable,
     renewed_clock,
@@ -27,6 +28,10 @@ from confcar.watchers.vault_leases import Lease
 from confcar.watchers.vault_token import Token
 
 _NOT_RENEWABLE_TEXT = "not renewable"
+# The lease lives, but its engine could not prolong it: its database is down (`expiration.go` of OpenBao and Vault).
+_ENGINE_FAILED_TEXT = "failed to renew entry"
+# A lookup may say so much less than there is: OpenBao rounds the moment to a whole second and what is left down.
+_ROUNDED_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -118,6 +123,8 @@ class Upkeep:
             _log.warning("lease cannot be renewed", extra=fields(source=self._name, error=str(error), cure=cure))
             self._end(lease, now)
             return
+        if answer is not None and answer.status == HTTPStatus.BAD_REQUEST and _ENGINE_FAILED_TEXT in answer.text:
+            raise SourceUnavailableError(str(answer.error(action)))
         if answer is None or (answer.status == HTTPStatus.BAD_REQUEST and _NOT_RENEWABLE_TEXT not in answer.text):
             self._is_gone(lease)
         elif answer.is_ok:
@@ -163,12 +170,12 @@ class Upkeep:
         return True
 
     def _shorten(self, lease: Lease, ttl_seconds: float, now: float) -> None:
-        """Take over that a lease ends sooner than was granted."""
-        ends_at = now + ttl_seconds + 1.0  # servers count in whole seconds, rounded down
-        if ends_at >= lease.clock.ends_at:
+        """Take over that a lease ends sooner than was granted; a renewal may still give it more."""
+        if now + ttl_seconds + _ROUNDED_SECONDS >= lease.clock.ends_at:
             return
-        clock = clock_of(Grant("fixed", "", ttl_seconds), now=now, jitter=self._clocks.jitter)
-        clock.renew_at = lease.clock.renew_at
+        shape: Shape = "renewable" if lease.clock.renew_at < math.inf else "fixed"
+        clock = clock_of(Grant(shape, "", ttl_seconds), now=now, jitter=self._clocks.jitter)
+        clock.renew_at = min(clock.renew_at, lease.clock.renew_at)
         self._wind(lease, clock, now)
 
     def _ask(self, lease: Lease, path: str, body: Mapping[str, object], action: str) -> VaultAnswer | None:

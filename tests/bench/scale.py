@@ -84,13 +84,15 @@ def _change(consul: ConsulServer, path: str, published: Path, writes: int) -> li
     return found
 
 
-def measure_many_keys(folder: Path, consul: ConsulServer, *, keys: int, writes: int) -> ManyKeys:
-    """Return what so many keys of one folder take, read one by one by templates of 50 each."""
+def measure_many_keys(
+    folder: Path, consul: ConsulServer, *, keys: int, writes: int, per_template: int = _KEYS_PER_TEMPLATE
+) -> ManyKeys:
+    """Return what so many keys of one folder take, read one by one by templates of so many each."""
     paths = [f"scale-{keys}/k{number:05}" for number in range(keys)]
     consul.put_many(dict.fromkeys(paths, "x" * 100))
-    starts = range(0, keys, _KEYS_PER_TEMPLATE)
-    templates = [_template(f"f{start}", paths[start : start + _KEYS_PER_TEMPLATE]) for start in starts]
-    place = folder / f"keys-{keys}"
+    starts = range(0, keys, per_template)
+    templates = [_template(f"f{start}", paths[start : start + per_template]) for start in starts]
+    place = folder / f"keys-{keys}-by-{per_template}"
     with _running(place, consul.address, [_bundle("web", templates)]) as sidecar:
         found = _change(consul, paths[0], place / "out" / "web" / "f0", writes)
         connections = sidecar.status()["sources"]["consul"]["connections"]

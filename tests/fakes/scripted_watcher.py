@@ -41,6 +41,13 @@ class ScriptedWatcher:
             self._version += 1
             self._changed.notify_all()
 
+    def grant(self, path: str, value: Mapping[str, object], *, until: float, follows_dead: bool = False) -> None:
+        """Set a value that is leased until then, or renew its lease."""
+        with self._changed:
+            self._values[path] = Reading(value, leased_until=until, follows_dead=follows_dead)
+            self._version += 1
+            self._changed.notify_all()
+
     def fail(self, error: Callable[[], Exception] | None, path: str = "*") -> None:
         """Answer *path* (all where `*`) with an error from now on, or no longer where that is None."""
         with self._changed:

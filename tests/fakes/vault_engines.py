@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ class Engine:
         seconds: What a lease is given for; 0 for no lease.
         renewable: Whether it can be renewed.
         renewed_seconds: What a renewal gives; None for the same again.
+        left: What a lookup says is left of a lease; None for all of it.
         data: What each one holds; `password` is a new one each time.
         more: Into the answer as it is, over everything else.
         made: How many were made.
@@ -26,6 +27,7 @@ class Engine:
     seconds: int = 100
     renewable: bool = True
     renewed_seconds: int | None = None
+    left: Callable[[], int] | None = None
     data: dict[str, object] = field(default_factory=dict)
     more: dict[str, object] = field(default_factory=dict)
     made: int = 0
@@ -71,7 +73,8 @@ class Leases:
             del self.living[lease_id]
             return 204, b"", {}
         if action == "lookup":
-            return 200, {"data": {"id": lease_id, "ttl": engine.seconds, "renewable": engine.renewable}}, {}
+            left = engine.seconds if engine.left is None else engine.left()
+            return 200, {"data": {"id": lease_id, "ttl": left, "renewable": engine.renewable}}, {}
         seconds = engine.seconds if engine.renewed_seconds is None else engine.renewed_seconds
         return 200, {"lease_id": lease_id, "renewable": engine.renewable, "lease_duration": seconds, "data": None}, {}
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.servers.build import source_of
 from tests.servers.caddy import CaddyServer
 from tests.servers.consul import ConsulServer
 from tests.servers.fault_proxy import FaultProxy
@@ -31,6 +32,16 @@ def _program(name: str) -> Path:
         return find_program(name, _AT_START).path
     except UnavailableError as error:
         _go_without(str(error))
+
+
+@pytest.fixture(scope="session")
+def module_sources() -> Callable[[str], Path]:
+    """Return what gives the folder of a Go module's source, documentation included, by `path@vVERSION`."""
+
+    def folder(module: str) -> Path:
+        return source_of(module, _AT_START) or _go_without(f"no source of {module}: there is no Go, or no network")
+
+    return folder
 
 
 def _go_without(reason: str) -> NoReturn:
@@ -79,6 +90,18 @@ def compose_program() -> Path:
 def kustomize_program() -> Path:
     """Return the kustomize to run."""
     return _program("kustomize")
+
+
+@pytest.fixture(scope="session")
+def consul_template_program() -> Path:
+    """Return the consul-template to compare with."""
+    return _program("consul-template")
+
+
+@pytest.fixture(scope="session")
+def confd_program() -> Path:
+    """Return the confd to compare with."""
+    return _program("confd")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from confcar.errors import SourceDeniedError
 from confcar.model import ABSENT, Dependency, Reading
+from confcar.watchers.reading_round import ReadingRound
 from tests.integration.consul_following import following, want, watcher_of
 from tests.servers.consul import ConsulServer
 from tests.waiting import wait_until
@@ -127,3 +129,27 @@ def test_keys_that_a_listing_hides_are_denied_and_the_others_of_the_folder_are_r
             consul_acl.put(key.path, "2")
         wait_until(lambda: all(followed.value(key) == b"2" for key in keys[:8]))
         assert all(followed.value(key) == "not read yet" for key in keys[8:])
+
+
+def test_a_source_of_which_nothing_can_be_read_any_more_is_down_and_says_so_once(
+    consul_acl: ConsulServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [want("key", f"acl/lost/{name}{number}") for name in ("open", "shut") for number in range(8)]
+    consul_acl.put_many({key.path: "1" for key in keys})
+    token_file = tmp_path / "token"
+    token_file.write_text(consul_acl.create_token('key_prefix "acl/lost/open" { policy = "read" }'))
+    with following(consul_acl.address, *keys, token_file=token_file) as followed:
+        # From here on the folder is not followed as a whole, but listed again at times.
+        wait_until(lambda: all(isinstance(followed.error(key), SourceDeniedError) for key in keys[8:]))
+        token = consul_acl.create_token('key_prefix "acl/lost/" { policy = "read" }')
+        token_file.write_text(token)
+        wait_until(lambda: all(followed.value(key) == b"1" for key in keys), timeout=30)
+        caplog.clear()
+        consul_acl.delete_token(token)
+        consul_acl.put_many({key.path: "2" for key in keys})
+        wait_until(lambda: followed.is_up is False)
+        round_ = ReadingRound()
+        followed.follower.read_all(round_)
+        assert round_.wait(time.monotonic() + 30)
+        assert followed.is_up is False
+        assert [record.getMessage() for record in caplog.records] == ["source failed"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.docs.pages import ROOT, code_blocks
 from tests.integration.sidecar import command, environment, run_confcar
 from tests.waiting import wait_until
 
@@ -67,6 +68,17 @@ def test_it_shows_the_whole_line_and_leaves_nothing(folder: Path) -> None:
     assert [line for line in ESSENTIAL if not re.search(line, ended.stdout, re.MULTILINE)] == []
     assert "\x1b" not in ended.stdout
     assert left_behind(folder) == []
+
+
+def test_the_readme_shows_what_it_prints(folder: Path) -> None:
+    printed = _without_measures(run_confcar("demo", environ={"TMPDIR": str(folder)}).stdout)
+    shown = next(block for block in code_blocks(ROOT / "README.md", "text") if "reloads" in block)
+    assert _without_measures(shown).strip() in printed
+
+
+def _without_measures(text: str) -> str:
+    """Return a text with what differs from run to run left out: times and ports."""
+    return re.sub(r"127\.0\.0\.1:\d{5}", "127.0.0.1:PORT", re.sub(r"\d+\.\d ms", "MS ms", text))
 
 
 def test_keep_leaves_the_folder_and_no_process(folder: Path) -> None:

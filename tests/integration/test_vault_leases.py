@@ -116,6 +116,29 @@ def test_failing_renewals_cost_one_request_per_step_and_no_credential_and_recove
     assert (database.roles_made, openbao_proxy.count(f"/v1/{database.path}$")) == (1, 1)
 
 
+def test_database_that_is_down_while_leases_are_renewed_costs_no_credential(
+    openbao_proxy: FaultProxy, openbao: OpenBaoServer, postgres_program: Path, tmp_path: Path
+) -> None:
+    with (
+        PostgresServer(tmp_path, postgres_program) as postgres,
+        database_engine(openbao, postgres, ttl="20s") as database,
+    ):
+        openbao.create_policy(database.mount, database.policy())
+        token = openbao.create_token([database.mount])
+        path = creds_of(database)
+        with Followed(openbao_proxy.address, path, token=token, refresh="1h") as followed:
+            wait_until(lambda: followed.answer(path).reading is not None)
+            before = followed.value(path)
+            postgres.kill()
+            wait_until(lambda: openbao_proxy.count(RENEW) >= 2, timeout=20)
+            assert isinstance(followed.answer(path).error, SourceUnavailableError)
+            postgres.start()
+            wait_until(lambda: followed.answer(path).error is None, timeout=20)
+
+        assert followed.value(path) == before
+        assert (database.roles_made, openbao_proxy.count(f"/v1/{database.path}$")) == (1, 1)
+
+
 def test_old_credentials_live_until_the_primary_has_acknowledged_the_new_ones(
     openbao_proxy: FaultProxy, database: Database, tmp_path: Path
 ) -> None:

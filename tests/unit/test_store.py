@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,3 +217,42 @@ def test_what_a_source_said_is_forgotten_for_its_readers_too_when_another_place_
     changed, view = store.take("web")
     assert (set(changed), view[A], view[B]) == ({A, B}, UNANSWERED, UNANSWERED)
     assert web.woken == 1
+
+
+def leased(user: str, until: float) -> Reading:
+    return Reading({"user": user}, leased_until=until)
+
+
+def test_renewed_lease_wakes_nobody_and_its_end_is_known() -> None:
+    store = Store()
+    web = Bundle(store, "web", A)
+    store.put({A: leased("one", 100.0)})
+    web.changed()
+    assert store.lease_ends("web") == {}
+    assert store.put({A: leased("one", 200.0)}) == frozenset()
+    assert (web.woken, store.lease_ends("web")) == (1, {A: 200.0})
+
+
+def test_end_of_what_was_replaced_is_known_until_the_replacement_is_taken() -> None:
+    store = Store()
+    web = Bundle(store, "web", A)
+    store.put({A: leased("one", 100.0)})
+    web.changed()
+    store.put({A: leased("one", 200.0)})
+    for until in (900.0, 950.0):
+        store.put({A: leased("two", until)})
+    assert store.lease_ends("web") == {A: 200.0}
+    assert web.changed() == {A}
+    assert store.lease_ends("web") == {}
+    assert web.knows(A) == Answer(leased("two", 950.0))
+    assert store.lease_ends("nobody") == {}
+
+
+def test_what_was_revoked_has_ended_however_long_its_lease_was() -> None:
+    store = Store()
+    Bundle(store, "web", A).changed()
+    store.put({A: leased("one", 100.0)})
+    store.take("web")
+    store.put({A: replace(leased("two", 900.0), follows_dead=True)})
+    store.put({A: replace(leased("two", 950.0), follows_dead=True)})
+    assert store.lease_ends("web") == {A: 0.0}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from confcar.clients.transport import Response, TransportClosedError
+from confcar.clients.transport import Response, Transport, TransportClosedError
 from confcar.config.sources import TlsOptions
 from tests.fakes.tcp import answer_all, read_request, serving
 from tests.unit.clients.transports import (
@@ -135,3 +135,17 @@ def test_a_future_is_never_left_waiting_when_close_races_with_requests() -> None
             held: list[Future[Response]] = [pool.submit(ask, transport, 60.0) for _ in range(8)]
             transport.close()
             assert {type(future.exception(2)) for future in held} == {TransportClosedError}
+
+
+def test_what_a_closed_one_winds_down_is_not_counted() -> None:
+    gate = threading.Event()
+    counts: list[int] = []
+    with serving(lambda _: _wait(gate)) as server, ThreadPoolExecutor(1) as pool:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_connections=2, on_connections=counts.append)
+        held = pool.submit(ask, transport, 60.0)
+        wait_until(lambda: server.open == 1)
+        transport.close()
+        assert counts == [1, 0], "by the time it ends, a successor may report under the same name"
+        held.exception(5)
+        assert counts == [1, 0]
+        gate.set()

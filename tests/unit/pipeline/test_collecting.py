@@ -37,6 +37,9 @@ class Feed:
     def take(self, reader: str) -> tuple[frozenset[Dependency], View]:
         return self.store.take(reader)
 
+    def lease_ends(self, reader: str) -> Mapping[Dependency, float]:
+        return self.store.lease_ends(reader)
+
     def published(self, reader: str) -> None:
         self.said.append(f"{reader} published")
 

@@ -167,6 +167,26 @@ def test_renewed_leases_let_it_come_back_for_longer(tmp_path: Path) -> None:
 
 
 @each_mode
+def test_renewed_leases_let_every_generation_that_holds_them_come_back_for_longer(
+    tmp_path: Path, mode: PublishMode
+) -> None:
+    publisher = opened(tmp_path, mode)
+    for number, leases in enumerate(("old", "mine", "mine"), start=1):
+        leased = replace(file("a", str(number)), leased_until=NOW + 60)
+        publisher.publish(publisher.stage([leased]), acknowledged=True, leases=leases)
+        publisher.finish()
+    publisher.note_lease_ends({"mine": NOW + 600, "": NOW + 700})
+    publish(publisher, files(a="4"))
+    publisher = at(publisher, NOW + 300)
+    state = publisher.state
+    assert (state.leases, state.leased_until) == ("", None)
+    found = [(kept.number, kept.leases, kept.leased_until) for kept in state.older]
+    assert found == [(3, "mine", NOW + 600), (2, "mine", NOW + 600)]
+    assert go_back(publisher).generation == 3
+    assert (publisher.state.leases, publisher.state.leased_until) == ("mine", NOW + 600)
+
+
+@each_mode
 def test_one_whose_files_were_changed_does_not_come_back(tmp_path: Path, mode: PublishMode) -> None:
     publisher = opened(tmp_path, mode)
     for text in "123":

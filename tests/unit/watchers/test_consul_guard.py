@@ -13,7 +13,7 @@ from confcar.watchers.base import Query
 from confcar.watchers.consul_guard import EmptyGuard
 from tests.unit.watchers.consul_world import want
 
-A, B, C = want("ls", "a"), want("key", "b"), want("service", "c")
+A, B, C, D = want("ls", "a"), want("key", "b"), want("service", "c"), want("key", "d")
 FULL, EMPTY = Reading({"x": b"1"}), Reading({})
 
 
@@ -117,7 +117,7 @@ def test_one_thing_that_is_read_in_two_ways_is_one_thing(one: Dependency, other:
     ("one", "other"),
     [
         pytest.param(want("service", "web"), want("service", "web2"), id="two services"),
-        pytest.param(want("key", "a/b"), want("key", "a/c"), id="two keys of a folder"),
+        pytest.param(want("ls", "a"), want("key", "b/c"), id="a folder and a key outside"),
         pytest.param(want("ls", "a"), want("ls", "ab"), id="two folders"),
         pytest.param(want("ls", "a"), Dependency("consul", "ls", "a", (("dc", "x"),)), id="two datacenters"),
         pytest.param(want("ls", "a"), want("service", "a"), id="a folder and a service"),
@@ -130,6 +130,20 @@ def test_two_things_that_go_together_stay(one: Dependency, other: Dependency) ->
     consul.holds = {"1": (101, False), "2": (101, False)}
     assert consul.says(101, {one: EMPTY}, query="1") == {one}
     assert consul.says(101, {other: EMPTY}, query="2") == {other}
+
+
+def test_keys_that_go_together_are_missing() -> None:
+    consul = filled(B, D)
+    consul.holds = dict.fromkeys(consul.holds, (101, False))
+    assert not consul.says(101, {B: ABSENT})
+    assert not consul.says(101, {D: ABSENT})
+    assert consul.troubles == []
+
+
+def test_keys_that_go_together_with_the_server_stay() -> None:
+    consul = filled(B, D)
+    assert consul.says(7, {B: ABSENT}) == {B}
+    assert consul.says(7, {D: ABSENT}) == {D}
 
 
 def test_what_is_held_back_stays_so_until_something_is_there_again() -> None:

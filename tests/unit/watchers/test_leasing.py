@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from confcar.errors import SourceUnavailableError
+from confcar.errors import SourceDeniedError, SourceUnavailableError
 from confcar.model import Dependency, Kind, Reading, Snapshot, Version
 from confcar.source_status import SourceStatus
 from confcar.status import Status
@@ -30,6 +30,7 @@ class Leasing:
     max_polling: int = 2
     readings: dict[Dependency, Reading] = field(default_factory=dict)
     error: SourceUnavailableError | None = None
+    refused: Mapping[Dependency, SourceDeniedError] = field(default_factory=dict)
     has_asked: bool = True
     fetched: list[Dependency] = field(default_factory=list)
     retained: list[list[object]] = field(default_factory=list)
@@ -53,6 +54,8 @@ class Leasing:
         assert self.gate.wait(10)
         if self.error is not None:
             raise self.error
+        if dependency in self.refused:
+            raise self.refused[dependency]
         readings = {dependency: self.readings[dependency]}
         return Snapshot(len(self.fetched), readings, again_in_seconds=3600, has_asked=self.has_asked)
 
@@ -135,6 +138,25 @@ def test_error_is_tried_again_no_later_than_what_is_held_lives() -> None:
         stage.want(CREDS)
 
         wait_until(lambda: len(stage.watcher.fetched) >= 3)
+
+
+def test_source_whose_only_credential_is_denied_is_not_up_although_its_engine_is_known() -> None:
+    engine = Dependency("vault", "secret", CREDS.path)
+    readings = {engine: Reading(None, is_dynamic=True), CREDS: leased("one"), OTHER: leased("two")}
+    with staged(refused={CREDS: SourceDeniedError("denied")}) as stage:
+        stage.watcher.readings = readings
+        stage.want(engine, OTHER)
+        wait_until(lambda: len(stage.watcher.fetched) == 2)
+        wait_until(lambda: stage.source.up is True)
+        stage.want(engine, OTHER, CREDS)
+        wait_until(lambda: CREDS in stage.store.failures)
+        stage.watcher.hurry(frozenset({OTHER}))
+        wait_until(lambda: stage.watcher.fetched.count(OTHER) == 2)
+        assert stage.source.up is True, "another one is read"
+
+        stage.want(engine, CREDS)
+        stage.watcher.hurry(frozenset({CREDS}))
+        wait_until(lambda: (stage.source.up, stage.source.error) == (False, "denied"))
 
 
 def test_answer_from_memory_claims_no_contact() -> None:

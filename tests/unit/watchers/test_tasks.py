@@ -37,7 +37,7 @@ def test_success_starts_every_pause_over() -> None:
     for _ in range(5):
         task.unavailable.next_seconds()
         task.refused.next_seconds()
-    task.note_success()
+    task.note_success({})
 
     assert task.unavailable.next_seconds() <= 0.25
     assert task.refused.next_seconds() <= 1.0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from confcar.errors import SourceDataError, SourceDeniedError, SourceUnavailableError
+from confcar.handover.records import hash_of
 from confcar.model import ABSENT, Dependency
 from tests.fakes.vault_api import VaultApi, running_vault
 from tests.fakes.vault_engines import Engine
@@ -158,6 +159,22 @@ def test_policy_that_denies_the_renewal_costs_no_login_and_no_credential_before_
     assert (api.engines[PATH].made, api.count(RENEW)) == (2, 1)
 
 
+def test_engine_that_fails_to_renew_is_asked_again_and_no_new_credential_is_made(api: VaultApi, world: Issuing) -> None:
+    world.fetch()
+    world.pass_time(70)
+    # In these words and with this status OpenBao tells that the database is down.
+    said = "failed to renew entry: resp: (*logical.Response)(nil) err: failed to connect to `user=keeper`"
+    api.script(RENEW, 400, {"errors": [said]}, times=3)
+    for _ in range(3):
+        error = world.fails()
+        assert isinstance(error, SourceUnavailableError)
+        assert 0 < (error.retry_within_seconds or 0) <= 25
+
+    world.fetch()
+    assert (api.engines[PATH].made, api.count(RENEW), api.count(LOGIN)) == (1, 4, 1)
+    assert world.reading().leased_until == pytest.approx(EPOCH + world.now + 100, abs=2)
+
+
 def test_lease_with_a_max_ttl_is_renewed_up_to_it_and_then_replaced_in_time(api: VaultApi, world: Issuing) -> None:
     world.fetch()
     api.engines[PATH].renewed_seconds = 60  # 70 + 60: the max ttl is 130
@@ -179,6 +196,41 @@ def test_fixed_lease_is_replaced_before_its_end_without_a_renewal(api: VaultApi,
     world.run_until_due()
 
     assert (api.engines[PATH].made, api.count(RENEW)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("token_renewable", "lease_seconds", "logins"),
+    [
+        pytest.param(False, 70, 2, id="it would end with the token"),
+        pytest.param(False, 10, 1, id="the token outlives it"),
+        pytest.param(True, 70, 1, id="the token is renewed"),
+    ],
+)
+def test_lease_is_not_replaced_by_one_that_is_cut_short_by_the_end_of_its_token(
+    api: VaultApi,
+    tmp_path: Path,
+    token_renewable: bool,  # noqa: FBT001 - a table
+    lease_seconds: int,
+    logins: int,
+) -> None:
+    api.auth.update(lease_duration=100, renewable=token_renewable)
+    api.engines[PATH] = Engine(seconds=lease_seconds, renewable=False)
+    with issuing(api, tmp_path) as world:
+        world.run_until_due()
+
+        assert (api.engines[PATH].made, api.count(LOGIN)) == (2, logins)
+        assert world.leases.held()[0].token_hash == hash_of(f"login-token-{logins}")
+
+
+def test_login_that_fails_does_not_keep_a_lease_from_being_replaced(api: VaultApi, tmp_path: Path) -> None:
+    api.auth.update(lease_duration=100, renewable=False)
+    api.engines[PATH] = Engine(seconds=70, renewable=False)
+    with issuing(api, tmp_path) as world:
+        world.fetch()
+        api.script("auth/approle/login", 500, {"errors": ["not now"]})
+        world.run_until_due()
+
+        assert (api.engines[PATH].made, api.count(LOGIN)) == (2, 2)
 
 
 def test_error_of_a_replacement_is_tried_again_and_never_ends_it(api: VaultApi, world: Issuing) -> None:
@@ -263,6 +315,15 @@ def test_revocation_elsewhere_is_noticed_by_a_lookup(api: VaultApi, tmp_path: Pa
         assert world.password() == "password-2"
 
 
+def test_reading_says_that_what_was_before_it_was_revoked(api: VaultApi, world: Issuing) -> None:
+    world.fetch()
+    world.run_until_due()
+    assert not world.reading().follows_dead
+    api.leases.living.clear()
+    world.run_until_due()
+    assert (world.password(), world.reading().follows_dead) == ("password-2", True)
+
+
 def test_lease_that_somebody_shortened_is_replaced_sooner(api: VaultApi, tmp_path: Path) -> None:
     api.engines[PATH] = Engine(seconds=1000)
     with issuing(api, tmp_path, refresh="30s") as world:
@@ -275,6 +336,39 @@ def test_lease_that_somebody_shortened_is_replaced_sooner(api: VaultApi, tmp_pat
         world.pass_time(20)
         world.fetch()
         assert api.engines[PATH].made == 2
+
+
+@pytest.mark.parametrize("life", [6, 12, 30, 100])
+def test_servers_that_round_the_rest_of_a_lease_down_shorten_none(api: VaultApi, tmp_path: Path, life: int) -> None:
+    with issuing(api, tmp_path, refresh="1s") as world:
+        began_at, renewals = world.now, 0
+        # OpenBao rounds the moment to the next second first, and then the rest down.
+        left = lambda: int(max(0.0, began_at + life - (world.now + 0.5)))  # noqa: E731 - of what changes below
+        api.engines[PATH] = Engine(seconds=life, left=left)
+        while api.count(RENEW) < 5:
+            world.fetch()
+            if api.count(RENEW) > renewals:
+                began_at, renewals = world.now, api.count(RENEW)
+            world.pass_time(0.1)
+
+        assert api.count(LOOKUP) > 5
+        assert api.engines[PATH].made == 1
+
+
+def test_shortened_lease_is_renewed_before_it_is_replaced(api: VaultApi, tmp_path: Path) -> None:
+    api.engines[PATH] = Engine(seconds=1000)
+    with issuing(api, tmp_path, refresh="30s") as world:
+        world.fetch()
+        api.script(LOOKUP, 200, {"data": {"ttl": 100}})
+        world.pass_time(29)
+        snapshot = world.fetch()
+        assert (snapshot.again_in_seconds or 0) <= 30
+        for _ in range(3):
+            world.pass_time(24)
+            world.fetch()
+
+        assert (api.count(RENEW), api.engines[PATH].made) == (1, 1)
+        assert world.reading().leased_until == pytest.approx(EPOCH + world.now + 1000, abs=30)
 
 
 def test_policy_that_denies_the_lookup_is_not_asked_again(api: VaultApi, tmp_path: Path) -> None:

@@ -86,6 +86,34 @@ def test_lease_that_has_ended_by_its_clock_is_not_even_looked_up(api: VaultApi, 
     assert (api.count(LOOKUP), made(api)[0]) == (0, 2)
 
 
+def test_lease_that_was_not_renewed_in_time_is_renewed_and_not_replaced(api: VaultApi, tmp_path: Path) -> None:
+    before = prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.pass_time(980)
+        api.script(LOOKUP, 200, {"data": {"ttl": 20}})
+        assert (world.fetch().again_in_seconds or 0) <= 1
+        assert world.reading().value == before.reading().value
+        world.pass_time(1)
+        world.fetch()
+        assert world.reading().leased_until == pytest.approx(EPOCH + world.now + 1000, abs=2)
+
+    assert (api.count(RENEW), made(api)[0]) == (1, 1)
+
+
+def test_lease_that_cannot_be_renewed_any_more_is_replaced_before_its_end(api: VaultApi, tmp_path: Path) -> None:
+    prepare(api, tmp_path, CREDS)
+    with issuing(api, tmp_path) as world:
+        world.pass_time(980)
+        api.script(LOOKUP, 200, {"data": {"ttl": 20}})
+        world.fetch()
+        api.script(RENEW, 500, {"errors": ["not now"]}, times=2)
+        assert (world.fails().retry_within_seconds or 0) <= 10
+        world.pass_time(10)
+        world.fetch()
+
+    assert (api.count(RENEW), made(api)[0]) == (1, 2)
+
+
 def test_certificate_near_its_end_is_replaced(api: VaultApi, tmp_path: Path) -> None:
     prepare(api, tmp_path, WEB)
     with issuing(api, tmp_path) as world:
