@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import signal
+import time
 from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Self
@@ -15,6 +17,8 @@ from confcar.log import fields
 Action = Callable[[], None]
 _STOP = (signal.SIGTERM, signal.SIGINT)
 _HEARD = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# Handlers run in this thread only, and a signal that the kernel gives to another one does not wake it: seen under load.
+_LOOK_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -68,11 +72,14 @@ class Signals:
 
         Does meanwhile what signals and other threads ask for.
         """
-        try:
-            while not self.is_stopping:
-                self._act_on(self._heard.get(timeout=timeout_seconds))
-        except queue.Empty:
-            pass
+        until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while not self.is_stopping:
+            left = max(0.0, until - time.monotonic())
+            try:
+                self._act_on(self._heard.get(timeout=min(left, _LOOK_SECONDS)))
+            except queue.Empty:
+                if left <= _LOOK_SECONDS:
+                    break
         return self.is_stopping
 
     def __enter__(self) -> Self:

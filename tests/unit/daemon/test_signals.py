@@ -107,6 +107,26 @@ def test_the_second_stop_ends_the_process_at_once() -> None:
     assert (ended.returncode, ended.stdout) == (128 + signal.SIGTERM, "")
 
 
+def test_a_signal_that_the_kernel_gives_to_another_thread_is_heard_too() -> None:
+    waits, is_over, late = threading.Event(), threading.Event(), []
+    with Signals() as signals:
+
+        def send() -> None:
+            signals.call(waits.set)
+            waits.wait(30.0)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            if not is_over.wait(20.0):
+                late.append("not heard")
+                signals.stop()
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        assert signals.wait_for_stop()
+        is_over.set()
+        thread.join()
+    assert late == []
+
+
 def test_other_signals_are_heard_where_somebody_wants_them_and_put_back() -> None:
     done: list[str] = []
     before = signal.getsignal(signal.SIGWINCH)
