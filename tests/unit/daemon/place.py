@@ -46,3 +46,6 @@ def bundle(directory: str, content: str = "{{ key('name') }}", **options: object
     """Return a bundle's config."""
     templates = [{"content": content, "destination": "name"}]
     return {"directory": directory, "templates": templates, "wait": {"quiet": "10ms", "max": "1s"}, **options}
+
+
+WEB_AND_API = {"web": bundle("web"), "api": bundle("api", "{{ key('name') | upper }}")}

@@ -12,12 +12,8 @@ from typing import Any
 import pytest
 
 from confcar.publishing.publisher import Publisher
-from tests.unit.daemon.place import Place, bundle
+from tests.unit.daemon.place import WEB_AND_API, Place, bundle
 from tests.unit.daemon.script import Running, eventually, play
-from tests.waiting import free_port, wait_until
-
-WEB_AND_API = {"web": bundle("web"), "api": bundle("api", "{{ key('name') | upper }}")}
-LOCAL = {"type": "file", "path": "data.yaml"}
 
 
 def test_a_changed_bundle_is_published_anew_and_the_other_one_is_left_alone(place: Place) -> None:
@@ -92,104 +88,6 @@ def test_a_refused_config_leaves_no_descriptor_and_no_thread_behind(place: Place
             running.reload(sources=sources, bundles=broken | {"api": bundle("api", f"{{{{ 1 | no{number} }}}}")})
         assert threading.active_count() <= threads
         assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
-
-    play(place, script)
-
-
-def test_a_template_file_that_changes_is_taken_over_without_being_told(place: Place) -> None:
-    template = place.folder / "name.j2"
-    template.write_text("{{ key('name') }}")
-    options: dict[str, Any] = {"templates": [{"source": "name.j2", "destination": "name"}]}
-    place.configure(bundles={"web": bundle("web", **options), "api": WEB_AND_API["api"]})
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        running.wait_for_text("FIRST", "api")
-        api = running.threads("api")
-        template.write_text("changed {{ key('name') }}")
-        running.wait_for_text("changed first")
-        assert running.threads("api") == api
-
-    assert play(place, script).status.bundle("api").generation == 1
-
-
-def test_an_included_template_that_changes_is_taken_over_without_being_told(place: Place) -> None:
-    included = place.folder / "part.j2"
-    included.write_text("{{ key('name') }}")
-    place.configure(bundles={"web": bundle("web", "{% include 'part.j2' %}")})
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        included.write_text("changed {{ key('name') }}")
-        running.wait_for_text("changed first")
-
-    play(place, script)
-
-
-def test_a_template_that_breaks_is_refused_until_it_is_repaired_and_the_old_output_follows_its_data(
-    place: Place,
-) -> None:
-    template = place.folder / "name.j2"
-    template.write_text("{{ key('name') }}")
-    options: dict[str, Any] = {"templates": [{"source": "name.j2", "destination": "name"}]}
-    place.configure(bundles={"web": bundle("web", **options)})
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        template.write_text("{% if %}")
-        eventually(lambda: "name.j2:1: " in str(running.context.status.copy().config.error))
-        assert running.seen().state == "published"
-        place.write("name: second\n")
-        running.wait_for_text("second")
-        template.write_text("{{ key('name') }}!")
-        running.wait_for_text("second!")
-        assert running.context.status.copy().config.error is None
-
-    play(place, script)
-
-
-def test_a_template_file_that_comes_after_the_config_that_names_it_is_found_without_being_told(
-    place: Place, caplog: pytest.LogCaptureFixture
-) -> None:
-    options: dict[str, Any] = {"templates": [{"source": "late.j2", "destination": "name"}]}
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        assert "there is no such file" in str(running.reload(bundles={"web": bundle("web", **options)}))
-        (place.folder / "late.j2").write_text("late {{ key('name') }}")
-        wait_until(lambda: place.text() == "late first", timeout=40.0)
-
-    play(place, script)
-    refusals = [record for record in caplog.records if record.getMessage().startswith("config refused")]
-    assert len(refusals) == 1, "told when it was asked for, not each time it is tried"
-
-
-def test_a_volume_that_is_swapped_brings_config_and_templates_together(place: Place) -> None:
-    def fill(name: str, suffix: str) -> None:
-        (place.folder / name).mkdir()
-        (place.folder / name / "name.j2").write_text("{{ key('name') }}" + suffix)
-        part = place.folder / name / "confcar.json"
-        options: dict[str, Any] = {"templates": [{"source": "name.j2", "destination": f"name{suffix}"}]}
-        place.config = part
-        place.configure(bundles={"web": bundle(str(place.folder / "web"), **options)})
-        part.write_text(part.read_text().replace("data.yaml", str(place.folder / "data.yaml")))
-
-    def turn(name: str) -> None:
-        (place.folder / "..new").symlink_to(name)
-        (place.folder / "..new").rename(place.folder / "..data")
-
-    fill("..one", "")
-    fill("..two", ".new")
-    turn("..one")
-    (place.folder / "confcar.json").unlink()
-    for each in ("confcar.json", "name.j2"):
-        (place.folder / each).symlink_to(f"..data/{each}")
-    place.config = place.folder / "confcar.json"
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        turn("..two")
-        eventually(lambda: place.text(name="name.new") == "first.new")
 
     play(place, script)
 
@@ -286,62 +184,6 @@ def test_a_directory_that_another_confcar_holds_refuses_the_config(place: Place)
 
     play(place, script)
     holder.close()
-    assert place.text() == "first"
-
-
-def test_a_new_source_that_is_down_lets_its_bundle_wait_and_the_old_files_be(place: Place) -> None:
-    down = {"local": {"type": "consul", "address": f"http://127.0.0.1:{free_port()}"}}
-
-    def script(running: Running) -> None:
-        running.wait_for_state("published")
-        assert running.reload(sources=down) is None
-        missing = running.wait_for_state("pending").missing
-        assert [(each.function, each.path, each.source) for each in missing] == [("key", "name", "local")]
-        assert place.text() == "first"
-        assert running.reload(sources={"local": LOCAL}) is None
-        running.wait_for_state("published")
-        assert running.seen().generation == 1
-
-    play(place, script)
-
-
-def test_the_first_source_of_the_new_config_serves(place: Place) -> None:
-    (place.folder / "other.yaml").write_text("name: other\n")
-    other = {"type": "file", "path": "other.yaml"}
-    bundles = {
-        "web": bundle("web"),
-        "fixed": bundle("fixed", "{{ key('name', source='local') }}"),
-        "plain": bundle("p", "-"),
-    }
-    place.configure(sources={"local": LOCAL}, bundles=bundles)
-
-    def script(running: Running) -> None:
-        running.wait_for_text("first")
-        running.wait_for_text("first", "fixed")
-        running.wait_for_text("-", "p")
-        plain = running.threads("plain")
-        assert running.reload(sources={"other": other, "local": LOCAL}, bundles=bundles) is None
-        running.wait_for_text("other")
-        assert running.threads("plain") == plain
-        assert running.reload(sources={"local": LOCAL, "other": other}, bundles=bundles) is None
-        running.wait_for_text("first")
-        assert place.text("fixed") == "first"
-
-    assert play(place, script).status.bundle("fixed").generation == 1
-
-
-def test_a_template_that_names_a_source_that_is_gone_fails_alone_and_its_files_stay(place: Place) -> None:
-    bundles = {"web": bundle("web", "{{ key('name', source='local') }}"), "api": bundle("api")}
-    place.configure(bundles=bundles)
-
-    def script(running: Running) -> None:
-        running.wait_for_state("published")
-        running.wait_for_state("published", "api")
-        assert running.reload(sources={"other": LOCAL}, bundles=bundles) is None
-        assert "no source has this name" in str(running.wait_for_state("failed").error)
-        assert running.seen("api").state == "published"
-
-    play(place, script)
     assert place.text() == "first"
 
 

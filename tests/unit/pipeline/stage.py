@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ from confcar.store import Store
 from confcar.watchers.following import Following
 from tests.fakes.scripted_watcher import ScriptedWatcher
 from tests.waiting import wait_until
+
+NAME = "{{ key('name') }}"
+ANSWERS_WITHIN_SECONDS = 10.0
 
 
 @dataclass
@@ -190,3 +194,23 @@ class BrokenCheck(Check):
         if self.errors:
             raise self.errors.pop(0)
         return True
+
+
+def heard(primary: Primary) -> list[int]:
+    return [change.generation for change in primary.heard]
+
+
+def acknowledged(stage: Stage, generation: int) -> Callable[[], bool]:
+    return lambda: stage.seen().reload.acknowledged_generation == generation and not stage.seen().reload.pending
+
+
+def restarted(stage: Stage, primary: Primary, health: Health | None, *, settings: str = "") -> BundlePipeline:
+    stage.close()
+    stage.reset()
+    pipeline = stage.bundle(NAME, primary=primary, health=health, settings=settings)
+    stage.start(pipeline)
+    return pipeline
+
+
+def elapsed(since: float) -> float:
+    return time.monotonic() - since

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 
 import pytest
 
 from confcar.config.bundles import TemplateOptions
-from confcar.errors import PrimaryNotFoundError, PublishError, SourceDeniedError, SourceUnavailableError
+from confcar.errors import PublishError, SourceDeniedError, SourceUnavailableError
 from confcar.log import Redactor
 from confcar.publishing.publisher import Publisher
-from tests.unit.pipeline.stage import BrokenCheck, Primary, Stage
+from tests.unit.pipeline.stage import NAME, BrokenCheck, Primary, Stage, elapsed
 from tests.waiting import wait_until
-
-NAME = "{{ key('name') }}"
-
-
-def elapsed(since: float) -> float:
-    return time.monotonic() - since
 
 
 def test_first_complete_read_is_published_without_settling(stage: Stage) -> None:
@@ -107,48 +100,6 @@ def test_a_template_that_fails_on_its_data_keeps_the_last_good_file_and_says_why
     assert stage.wait_for_state("published").error is None
 
 
-def test_a_refused_check_publishes_nothing_and_shows_what_it_said(stage: Stage) -> None:
-    primary = Primary()
-    stage.start(stage.bundle(NAME, command="echo port is taken; exit 3", primary=primary))
-    stage.watcher.set(name=b"a")
-    seen = stage.wait_for_state("refused")
-    assert seen.check.result == "refused"
-    assert seen.check.output == "port is taken"
-    assert seen.error == "check of web refused generation 1: sh ended with status 3"
-    assert (seen.generation, stage.text(), primary.heard) == (None, None, [])
-    assert not list((stage.folder / "web").glob("..generation-*"))
-
-
-def test_a_refused_check_is_tried_again_on_the_same_data_and_accepted_later(stage: Stage) -> None:
-    stage.watcher.set(name=b"a")
-    stage.start(stage.bundle(NAME, command=f"test -e {stage.folder}/ok"))
-    stage.wait_for_state("refused")
-    (stage.folder / "ok").touch()
-    stage.wait_for_text("a")
-    assert stage.wait_for_state("published").check.result == "accepted"
-    assert stage.seen().generation == 1
-
-
-def test_a_refused_check_does_not_keep_other_data_from_being_tried_at_once(stage: Stage) -> None:
-    stage.watcher.set(name=b"bad")
-    stage.start(stage.bundle(NAME, command='test "$(cat {directory}/0)" = good'))
-    stage.wait_for_state("refused")
-    began = time.monotonic()
-    stage.watcher.set(name=b"good")
-    stage.wait_for_text("good")
-    assert elapsed(began) < 0.7
-
-
-def test_data_that_goes_back_to_what_is_published_ends_the_refusal(stage: Stage) -> None:
-    stage.watcher.set(name=b"good")
-    stage.start(stage.bundle(NAME, command='test "$(cat {directory}/0)" = good'))
-    stage.wait_for_text("good")
-    stage.watcher.set(name=b"bad")
-    stage.wait_for_state("refused")
-    stage.watcher.set(name=b"good")
-    assert stage.wait_for_state("published").generation == 1
-
-
 def test_a_directory_that_cannot_be_used_yet_is_tried_again(stage: Stage) -> None:
     (stage.folder / "web").write_text("in the way")
     stage.watcher.set(name=b"a")
@@ -215,66 +166,6 @@ def test_a_template_that_is_mounted_late_is_picked_up(stage: Stage) -> None:
     assert "late.j2" in (stage.wait_for_state("failed").error or "")
     source.write_text(NAME)
     stage.wait_for_text("a")
-
-
-def test_a_failed_reload_is_tried_again(stage: Stage) -> None:
-    primary = Primary(failures=[PrimaryNotFoundError("nobody"), PrimaryNotFoundError("nobody")])
-    stage.watcher.set(name=b"a")
-    stage.start(stage.bundle(NAME, primary=primary))
-    wait_until(lambda: stage.seen().reload.acknowledged_generation == 1)
-    assert stage.seen().reload.attempts == 3
-
-
-def test_a_change_during_a_reload_is_published_after_it(stage: Stage) -> None:
-    primary = Primary(hold=threading.Event())
-    stage.watcher.set(name=b"a")
-    stage.start(stage.bundle(NAME, primary=primary))
-    wait_until(lambda: primary.heard)
-    stage.watcher.set(name=b"b")
-    assert stage.text() == "a", "the files under a reload do not change"
-    assert primary.hold is not None
-    primary.hold.set()
-    wait_until(lambda: [change.generation for change in primary.heard] == [1, 2])
-    assert stage.text() == "b"
-
-
-def test_a_reload_owed_from_before_is_made_although_the_data_is_not_there(stage: Stage) -> None:
-    stage.watcher.set(name=b"a")
-    lost = stage.bundle(NAME, primary=Primary(failures=[PrimaryNotFoundError("nobody")] * 99))
-    thread = stage.start(lost)
-    wait_until(lambda: stage.seen().reload.attempts >= 1)
-    lost.stop()
-    thread.join(5.0)
-    stage.watcher.set(name=None)
-    primary = Primary()
-    stage.start(stage.bundle(NAME, primary=primary))
-    wait_until(lambda: primary.heard)
-    assert (primary.heard[0].generation, primary.heard[0].changed) == (1, ("0",))
-
-
-def test_a_reload_owed_from_before_is_shown_as_pending_at_once(stage: Stage) -> None:
-    stage.watcher.set(name=b"a")
-    lost = stage.bundle(NAME, primary=Primary(failures=[PrimaryNotFoundError("nobody")] * 99))
-    thread = stage.start(lost)
-    wait_until(lambda: stage.seen().reload.attempts >= 1)
-    lost.stop()
-    thread.join(5.0)
-    again = stage.bundle(NAME, name="web", primary=Primary())
-    again.open()
-    assert stage.seen().reload.pending is True
-    again.close()
-
-
-def test_a_check_that_hangs_does_not_delay_another_bundle(stage: Stage) -> None:
-    stage.watcher.set(name=b"a")
-    stage.start(stage.bundle(NAME, name="slow", command=f"while ! test -e {stage.folder}/go; do sleep 0.02; done"))
-    stage.start(stage.bundle(NAME, name="quick"))
-    stage.wait_for_text("a", name="quick")
-    stage.watcher.set(name=b"b")
-    stage.wait_for_text("b", name="quick")
-    assert stage.text(name="slow") is None
-    (stage.folder / "go").touch()
-    stage.wait_for_text("b", name="slow")
 
 
 def test_stop_during_a_back_off_is_immediate(stage: Stage) -> None:

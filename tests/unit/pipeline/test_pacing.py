@@ -12,8 +12,8 @@ from confcar.model import Change
 from confcar.pipeline.reloading import OwedReload
 from confcar.status import Status
 from tests.fakes.clock import FakeClock
+from tests.unit.pipeline.reload_bench import Memory, ScriptedDelivery
 from tests.unit.pipeline.stage import Health, Primary, Stage
-from tests.unit.pipeline.test_reloading import Memory, ScriptedDelivery
 from tests.waiting import wait_until
 
 

@@ -2,116 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from confcar.bundle_status import ReloadStatus
 from confcar.errors import PrimaryNotFoundError, PublishError, ReloadError
 from confcar.model import Change
 from confcar.pipeline.reloading import OwedReload
-from confcar.pipeline.verifying import Verification
 from confcar.status import Status
 from tests.fakes.clock import FakeClock
-
-# How often a verify of a quarter of a second asks.
-_TRIES = 2
-FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.5, 60.0
-
-
-@dataclass
-class ScriptedDelivery:
-    """Two steps, each of which fails as often as it was told to."""
-
-    kinds: tuple[str, ...] = ("signal", "http")
-    told: list[tuple[int, int]] = field(default_factory=list)
-    failures: dict[int, list[Exception]] = field(default_factory=dict)
-
-    def deliver(self, change: Change, step: int, on_step: Callable[[int], None]) -> None:
-        for position in range(step, len(self.kinds)):
-            if self.failures.get(position):
-                raise self.failures[position].pop(0)
-            self.told.append((change.generation, position))
-            on_step(position + 1)
-
-
-@dataclass
-class Memory:
-    """What the next start would know."""
-
-    steps: list[tuple[int, int]] = field(default_factory=list)
-    acknowledged: list[int] = field(default_factory=list)
-    error: PublishError | None = None
-
-    def note_step(self, number: int, step: int) -> None:
-        self.steps.append((number, step))
-        if self.error is not None:
-            raise self.error
-
-    def acknowledge(self, number: int) -> None:
-        self.acknowledged.append(number)
-        if self.error is not None:
-            raise self.error
-
-
-@dataclass
-class ScriptedProbe:
-    """Says what it was told to say, then that all is well."""
-
-    failures: list[ReloadError] = field(default_factory=list)
-
-    def attempt(self, change: Change, *, timeout_seconds: float) -> None:
-        del change, timeout_seconds
-        if self.failures:
-            raise self.failures.pop(0)
-
-
-class Bench:
-    def __init__(self, *, splay_seconds: float = 0.0, probe: ScriptedProbe | None = None) -> None:
-        self.clock, self.delivery, self.memory, self.board = FakeClock(), ScriptedDelivery(), Memory(), Status()
-        self.board.add_bundle("web", "/shared/web")
-        self.is_stopped = False
-        verification = (
-            None
-            if probe is None
-            else Verification(probe, within_seconds=0.25, stable_for_seconds=0.0, clock=self.clock)
-        )
-        self.owed = OwedReload(
-            self.delivery,
-            self.memory,
-            self.board,
-            splay_seconds=splay_seconds,
-            verification=verification,
-            clock=self.clock,
-        )
-
-    def owe(self, generation: int, *, step: int = 0, changed_at: float | None = None) -> None:
-        change = Change("web", generation, Path("/shared/web"))
-        self.owed.owe(change, changed_at=changed_at, step=step)
-        self.owed.show()
-
-    def attempt(self) -> None:
-        self.owed.deliver()
-        self.owed.verify(self.pause)
-        self.owed.conclude()
-
-    def pause(self, seconds: float) -> bool:
-        self.clock.now += seconds
-        return not self.is_stopped
-
-    def fail(self, *errors: Exception, step: int = 0) -> None:
-        self.delivery.failures.setdefault(step, []).extend(errors)
-
-    @property
-    def status(self) -> ReloadStatus:
-        return self.board.bundle("web").reload
-
-    @property
-    def due_in(self) -> float:
-        assert self.owed.due_at is not None
-        return self.owed.due_at - self.clock.now
+from tests.unit.pipeline.reload_bench import (
+    FIRST_BACKOFF_SECONDS,
+    LAST_BACKOFF_SECONDS,
+    Bench,
+    Memory,
+    ScriptedDelivery,
+)
 
 
 @pytest.fixture
@@ -284,64 +190,6 @@ def test_an_acknowledgement_that_cannot_be_written_down_counts_all_the_same(benc
     with pytest.raises(PublishError):
         bench.attempt()
     assert (bench.owed.due_at, bench.status.pending) == (None, False)
-
-
-def test_a_verified_reload_is_acknowledged_and_its_last_step_remembered_before() -> None:
-    bench = Bench(probe=ScriptedProbe())
-    bench.owe(3)
-    bench.attempt()
-    assert (bench.memory.steps, bench.memory.acknowledged) == ([(3, 1), (3, 2)], [3])
-    assert bench.board.copy().counters[("reload_total", "web", "verify", "success")] == 1
-    assert bench.status.last_successful is True
-
-
-def test_what_does_not_verify_is_not_acknowledged_and_the_primary_is_told_all_of_it_again() -> None:
-    bench = Bench(probe=ScriptedProbe([ReloadError("unwell")] * _TRIES))
-    bench.owe(3)
-    bench.attempt()
-    assert "unwell" in str(bench.owed.refusal)
-    assert (bench.memory.acknowledged, bench.status.pending, bench.status.last_successful) == ([], True, False)
-    assert bench.board.copy().counters[("reload_total", "web", "verify", "failure")] == 1
-    assert FIRST_BACKOFF_SECONDS * 0.75 <= bench.due_in <= FIRST_BACKOFF_SECONDS
-    bench.attempt()
-    assert bench.delivery.told == [(3, 0), (3, 1), (3, 0), (3, 1)]
-    assert (bench.owed.refusal, bench.memory.acknowledged) == (None, [3])
-
-
-def test_a_delivery_that_fails_is_not_verified() -> None:
-    bench = Bench(probe=ScriptedProbe([ReloadError("never asked")]))
-    bench.fail(ReloadError("refused"))
-    bench.owe(3)
-    bench.attempt()
-    assert bench.owed.refusal is None
-    assert bench.status.last_error == "refused"
-
-
-def test_after_a_restart_with_all_steps_delivered_it_is_only_verified() -> None:
-    bench = Bench(probe=ScriptedProbe())
-    bench.owe(3, step=2)
-    bench.attempt()
-    assert (bench.delivery.told, bench.memory.acknowledged) == ([], [3])
-
-
-def test_a_stop_while_verifying_leaves_it_owed_and_counts_nothing() -> None:
-    probe = ScriptedProbe([ReloadError("not yet")])
-    bench = Bench()
-    bench.is_stopped = True
-    verification = Verification(probe, within_seconds=10.0, stable_for_seconds=0.0, clock=bench.clock)
-    bench.owed = OwedReload(bench.delivery, bench.memory, bench.board, verification=verification, clock=bench.clock)
-    bench.owe(3)
-    bench.attempt()
-    assert (bench.memory.steps, bench.memory.acknowledged) == ([(3, 1), (3, 2)], [])
-    assert (bench.owed.refusal, bench.status.pending, bench.status.attempts) == (None, True, 0)
-
-
-def test_what_came_back_is_told_at_once_whatever_the_splay() -> None:
-    bench = Bench(splay_seconds=60.0, probe=ScriptedProbe([ReloadError("unwell")] * _TRIES))
-    bench.owe(3)
-    bench.attempt()
-    bench.owed.owe(Change("web", 2, Path("/shared/web")), changed_at=None, at_once=True)
-    assert (bench.due_in, bench.owed.refusal) == (0.0, None)
 
 
 def test_a_step_that_is_held_back_is_not_due_until_that_is_over() -> None:

@@ -1,4 +1,4 @@
-"""A bundle whose primary is not well with what was published: taken back, held back, tried again; and by hand."""
+"""A bundle whose primary is not well with what was published: taken back, held back, tried again."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from confcar.bundle_status import BundleStatus
-from confcar.errors import PublishError, VerifyFailedError
-from confcar.pipeline.bundle import BundlePipeline
+from confcar.errors import VerifyFailedError
 from confcar.publishing.layout import PublishMode
 from confcar.publishing.publisher import Publisher
-from tests.unit.pipeline.stage import Health, Primary, Stage
+from tests.unit.pipeline.stage import (
+    ANSWERS_WITHIN_SECONDS,
+    NAME,
+    Health,
+    Primary,
+    Stage,
+    acknowledged,
+    heard,
+    restarted,
+)
 from tests.unit.publishing.samples import MODES
 from tests.waiting import wait_until
-
-NAME = "{{ key('name') }}"
-_ANSWERS_WITHIN_SECONDS = 10.0
-
-
-def heard(primary: Primary) -> list[int]:
-    return [change.generation for change in primary.heard]
-
-
-def acknowledged(stage: Stage, generation: int) -> Callable[[], bool]:
-    return lambda: stage.seen().reload.acknowledged_generation == generation and not stage.seen().reload.pending
 
 
 def start_and_break(stage: Stage, primary: Primary, health: Health, *, publisher: Publisher | None = None) -> None:
@@ -88,16 +84,8 @@ def test_the_same_data_again_is_held_back(stage: Stage) -> None:
     wait_until(lambda: heard(primary) == [1, 2, 1])
     wait_for_a_pass(stage, lambda: stage.watcher.set(other=b"2"))
     with pytest.raises(VerifyFailedError, match="generation 2 was refused and waits for other data: verify did not"):
-        pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
+        pipeline.ask("sync").result(ANSWERS_WITHIN_SECONDS)
     assert (heard(primary), stage.text(), stage.seen().state) == ([1, 2, 1], "good", "refused")
-
-
-def restarted(stage: Stage, primary: Primary, health: Health | None, *, settings: str = "") -> BundlePipeline:
-    stage.close()
-    stage.reset()
-    pipeline = stage.bundle(NAME, primary=primary, health=health, settings=settings)
-    stage.start(pipeline)
-    return pipeline
 
 
 def test_a_restart_remembers_what_was_refused(stage: Stage) -> None:
@@ -156,7 +144,7 @@ def test_a_pass_that_changes_nothing_does_not_hide_that_the_primary_is_not_well(
     stage.watcher.set(other=b"3")
     assert stage.wait_for_state("failed").error == why
     with pytest.raises(VerifyFailedError):
-        pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
+        pipeline.ask("sync").result(ANSWERS_WITHIN_SECONDS)
 
 
 def test_keep_stays_with_what_does_not_hold(stage: Stage) -> None:
@@ -222,7 +210,7 @@ def test_files_that_were_only_repaired_are_not_taken_back(stage: Stage) -> None:
     health.unwell.add("second")
     (stage.folder / "web" / "0").write_text("evil")
     with pytest.raises(VerifyFailedError, match="the same files had held before, so the cause lies elsewhere"):
-        pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
+        pipeline.ask("sync").result(ANSWERS_WITHIN_SECONDS)
     assert (stage.text(), stage.seen().generation, stage.seen().refused) == ("second", 3, None)
     health.unwell.clear()
     wait_until(acknowledged(stage, 3))
@@ -253,7 +241,7 @@ def test_a_request_does_not_cut_a_verify_short(stage: Stage) -> None:
     pipeline = stage.bundle(NAME, primary=Primary(), health=health)
     stage.start(pipeline)
     wait_until(lambda: health.asked > 0)
-    pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
+    pipeline.ask("sync").result(ANSWERS_WITHIN_SECONDS)
     assert stage.seen().reload.acknowledged_generation == 1
 
 
@@ -265,80 +253,3 @@ def test_another_bundle_does_not_wait_for_a_verify(stage: Stage) -> None:
     other = Primary()
     stage.start(stage.bundle(NAME, name="other", primary=other))
     wait_until(lambda: heard(other) == [1])
-
-
-def by_hand(stage: Stage) -> tuple[BundlePipeline, Primary]:
-    primary = Primary()
-    stage.watcher.set(name=b"first")
-    pipeline = stage.bundle(NAME, primary=primary)
-    stage.start(pipeline)
-    wait_until(acknowledged(stage, 1))
-    stage.watcher.set(name=b"second")
-    wait_until(acknowledged(stage, 2))
-    pipeline.ask("rollback").result(_ANSWERS_WITHIN_SECONDS)
-    return pipeline, primary
-
-
-def test_by_hand_the_generation_before_comes_back_and_is_reloaded(stage: Stage) -> None:
-    _, primary = by_hand(stage)
-    seen: BundleStatus = stage.seen()
-    assert (heard(primary), stage.text(), seen.state, seen.error) == ([1, 2, 1], "first", "refused", None)
-    assert seen.refused is not None
-    assert (seen.refused.generation, seen.refused.by_hand, seen.refused.reason) == (2, True, "rolled back by hand")
-    assert stage.status.copy().counters[("rollback_total", "web")] == 1
-
-
-def test_what_was_rolled_back_by_hand_stays_so_over_a_restart_until_a_change(stage: Stage) -> None:
-    _, primary = by_hand(stage)
-    restarted(stage, primary, None)
-    stage.wait_for_state("refused")
-    assert (stage.text(), heard(primary)) == ("first", [1, 2, 1])
-    stage.watcher.set(name=b"third")
-    wait_until(acknowledged(stage, 3))
-    assert (stage.text(), stage.seen().refused) == ("third", None)
-
-
-def test_a_sync_ends_a_rollback_by_hand(stage: Stage) -> None:
-    pipeline, primary = by_hand(stage)
-    pipeline.ask("sync").result(_ANSWERS_WITHIN_SECONDS)
-    assert (stage.text(), heard(primary), stage.seen().state) == ("second", [1, 2, 1, 3], "published")
-
-
-def test_nothing_older_is_an_error_and_changes_nothing(stage: Stage) -> None:
-    stage.watcher.set(name=b"first")
-    pipeline = stage.bundle(NAME)
-    stage.start(pipeline)
-    stage.wait_for_text("first")
-    with pytest.raises(PublishError, match=r"no generation to go back to in .*: there is no older one"):
-        pipeline.ask("rollback").result(_ANSWERS_WITHIN_SECONDS)
-    assert (stage.text(), stage.seen().state) == ("first", "published")
-
-
-def test_where_nobody_is_told_what_comes_back_counts_as_known(stage: Stage) -> None:
-    stage.watcher.set(name=b"first")
-    pipeline = stage.bundle(NAME)
-    stage.start(pipeline)
-    stage.wait_for_text("first")
-    stage.watcher.set(name=b"second")
-    stage.wait_for_text("second")
-    pipeline.ask("rollback").result(_ANSWERS_WITHIN_SECONDS)
-    assert stage.text() == "first"
-    stage.close()
-    publisher = Publisher("web", stage.folder / "web", mode="swap", keep=2)
-    assert publisher.open().is_acknowledged
-    publisher.close()
-
-
-def test_by_hand_beyond_a_refused_one_the_newest_data_stays_held_back(stage: Stage) -> None:
-    primary, health = Primary(), stage.health("bad")
-    stage.watcher.set(name=b"first")
-    pipeline = stage.bundle(NAME, primary=primary, health=health)
-    stage.start(pipeline)
-    wait_until(acknowledged(stage, 1))
-    for number, text in ((2, b"second"), (2, b"bad")):
-        stage.watcher.set(name=text)
-        wait_until(acknowledged(stage, number))
-    wait_until(lambda: heard(primary) == [1, 2, 3, 2])
-    wait_until(acknowledged(stage, 2))
-    pipeline.ask("rollback").result(_ANSWERS_WITHIN_SECONDS)
-    assert (stage.text(), stage.seen().state) == ("first", "refused")

@@ -17,11 +17,16 @@ from confcar.status import Status
 from confcar.watchers.vault import VaultWatcher
 from confcar.watchers.vault_clocks import Clocks
 from confcar.watchers.vault_leases import Leases
-from tests.fakes.vault_api import ROLE_ID, SECRET_ID, VaultApi
+from tests.fakes.vault_api import ROLE_ID, SECRET_ID, VaultApi, running_vault
+from tests.fakes.vault_engines import Engine
 
 CREDS = Dependency("vault", "issue", "database/creds/web", BY_READING)
 RENEW, LOOKUP, REVOKE = "sys/leases/renew", "sys/leases/lookup", "sys/leases/revoke"
 EPOCH = 1_800_000_000.0
+LOGIN, LOOKUP_SELF = "auth/approle/login", "auth/token/lookup-self"
+PATH = CREDS.path
+# What tells the dates where the certificate itself cannot be read.
+DATES = {"certificate": "not one", "expiration": int(EPOCH + 11_000), "not_before": int(EPOCH + 970)}
 
 
 class Issuing:
@@ -97,3 +102,21 @@ def issuing(api: VaultApi, folder: Path, **options: object) -> Iterator[Issuing]
         yield made
     finally:
         made.watcher.close()
+
+
+def issue(path: str, **params: str | int | bool) -> Dependency:
+    return Dependency("vault", "issue", path, tuple(sorted(params.items())))
+
+
+def renewed(api: VaultApi) -> list[int]:
+    """Return the numbers of the leases that renewals asked for."""
+    return [int(asked.body["lease_id"].rpartition("-")[2]) for asked in api.asked if asked.path == RENEW]
+
+
+@contextmanager
+def database() -> Iterator[VaultApi]:
+    """A server that issues `CREDS`, with tokens that outlive them."""
+    with running_vault() as api:
+        api.auth["lease_duration"] = 1_000_000
+        api.engines[PATH] = Engine()
+        yield api

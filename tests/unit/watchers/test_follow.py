@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from confcar.config.sources import FileOptions
 from confcar.errors import SourceDeniedError, SourceUnavailableError
-from confcar.model import Dependency, Reading, Snapshot, Version
+from confcar.model import Dependency, Reading
 from confcar.status import Status
 from confcar.store import Store
 from confcar.watchers.base import Query
@@ -199,43 +198,6 @@ def test_what_is_added_to_a_query_that_blocks_with_the_old_question_is_followed_
     assert has("a", "1")
 
 
-class HeldWatcher(ScriptedWatcher):
-    """Answers the first query with the values of when it began, but only after it was let go."""
-
-    def __init__(self) -> None:
-        super().__init__(is_coalescing=True)
-        self.plan_name = "first"
-        self.began, self.go = threading.Event(), threading.Event()
-
-    def plan(self, wanted: frozenset[Dependency]) -> Mapping[Query, frozenset[Dependency]]:
-        return {self.plan_name: wanted} if wanted else {}
-
-    def fetch(
-        self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
-    ) -> Snapshot:
-        snapshot = super().fetch(query, dependencies, after=after, wait_seconds=wait_seconds)
-        if query == "first":
-            self.began.set()
-            self.go.wait(5.0)
-        return snapshot
-
-
-def test_an_answer_to_a_dropped_query_never_covers_a_newer_one() -> None:
-    watcher = HeldWatcher()
-    stage = make_stage(watcher)
-    watcher.set(a=b"old")
-    stage.want("a")
-    wait_until(watcher.began.is_set)
-    watcher.set(a=b"new")
-    watcher.plan_name = "second"
-    stage.want("a", "b")
-    wait_until(lambda: stage.value("a") == b"new")
-    watcher.go.set()
-    wait_until(lambda: len(threads()) == 1)
-    assert stage.value("a") == b"new"
-    stage.following.close()
-
-
 def test_a_query_that_goes_on_failing_is_not_woken_by_every_success_of_another() -> None:
     watcher = ScriptedWatcher(max_blocking=0, max_polling=1)
     watcher.again_in_seconds = 0.005
@@ -290,44 +252,3 @@ def test_a_plan_that_failed_is_made_again() -> None:
     stage.want("a")
     wait_until(lambda: stage.value("a") == b"1")
     stage.following.close()
-
-
-class DeafWatcher(ScriptedWatcher):
-    """Does not hear `close`, and does not answer *path* until it is let go."""
-
-    def __init__(self, path: str, *, max_blocking: int = 8) -> None:
-        super().__init__(max_blocking=max_blocking)
-        self._path = path
-        self.go = threading.Event()
-
-    def fetch(
-        self, query: Query, dependencies: frozenset[Dependency], *, after: Version | None, wait_seconds: float
-    ) -> Snapshot:
-        if key(self._path) in dependencies:
-            self.fetches[query] += 1
-            self.go.wait(10.0)
-        return super().fetch(query, dependencies, after=after, wait_seconds=wait_seconds)
-
-
-def test_a_poll_that_takes_long_does_not_hold_up_what_is_wanted_later() -> None:
-    watcher = DeafWatcher("a", max_blocking=0)
-    stage = make_stage(watcher)
-    watcher.set(b=b"1")
-    stage.want("a")
-    wait_until(lambda: watcher.fetches[key("a")] == 1)
-    stage.want("a", "b")
-    wait_until(lambda: stage.value("b") == b"1")
-    assert stage.value("a") is None
-    watcher.go.set()
-    stage.following.close()
-
-
-def test_close_does_not_wait_for_a_fetch_that_hangs() -> None:
-    watcher = DeafWatcher("a")
-    stage = make_stage(watcher)
-    stage.want("a")
-    wait_until(lambda: watcher.fetches[key("a")] == 1)
-    began = time.monotonic()
-    stage.following.close()
-    assert time.monotonic() - began < 1.5
-    watcher.go.set()

@@ -7,39 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from confcar.errors import SourceDeniedError, SourceUnavailableError
-from confcar.model import BY_READING, Dependency, Reading
-from tests.fakes.vault_api import VaultApi, running_vault
-from tests.fakes.vault_engines import Engine
-from tests.unit.watchers.lease_world import CREDS, EPOCH, LOOKUP, RENEW, REVOKE, Issuing, issuing
-
-LOGIN, PATH = "auth/approle/login", CREDS.path
-WEB = Dependency("vault", "issue", "pki/issue/web", (("common_name", "a.example"),))
-CIPHER = Dependency("vault", "issue", "transit/encrypt/app")
-DATES = {"certificate": "not one", "expiration": int(EPOCH + 11_000), "not_before": int(EPOCH + 970)}
-DYNAMIC = Reading(None, is_dynamic=True)
+from confcar.errors import SourceUnavailableError
+from confcar.model import BY_READING, Dependency
+from tests.fakes.vault_api import VaultApi
+from tests.unit.watchers.lease_heirs import CIPHER, WEB, made, prepare, three_engines
+from tests.unit.watchers.lease_world import CREDS, EPOCH, LOGIN, LOOKUP, PATH, RENEW, issuing
 
 
 @pytest.fixture
 def api() -> Iterator[VaultApi]:
-    with running_vault() as api:
-        api.auth["lease_duration"] = 1_000_000
-        api.engines[PATH] = Engine(seconds=1000)
-        api.engines[WEB.path] = Engine(seconds=0, data=DATES)
-        api.engines[CIPHER.path] = Engine(seconds=0, data={"ciphertext": "vault:v1:x"})
+    with three_engines() as api:
         yield api
-
-
-def prepare(api: VaultApi, folder: Path, *dependencies: Dependency) -> Issuing:
-    """Issue these in an init container, which then ends."""
-    with issuing(api, folder, life="once") as world:
-        for dependency in dependencies:
-            world.fetch(dependency)
-    return world
-
-
-def made(api: VaultApi) -> list[int]:
-    return [api.engines[path].made for path in (PATH, WEB.path, CIPHER.path)]
 
 
 def test_everything_issued_is_taken_over_with_the_token(api: VaultApi, tmp_path: Path) -> None:
@@ -227,95 +205,3 @@ def test_what_a_read_does_not_make_is_not_left(api: VaultApi, tmp_path: Path) ->
     with issuing(api, tmp_path) as world:
         world.fetch(key)
         assert world.reading(key).value == {"latest_version": 2}
-
-
-def test_preview_takes_what_was_left_and_creates_and_renews_nothing(api: VaultApi, tmp_path: Path) -> None:
-    before = prepare(api, tmp_path, CREDS)
-    with issuing(api, tmp_path, life="preview") as world:
-        world.fetch()
-        world.fetch(WEB)
-        assert world.reading() == before.reading()
-        assert world.reading(WEB) == DYNAMIC
-        world.pass_time(710)
-        world.fetch()
-
-    assert made(api) == [1, 0, 0]
-    assert api.count(RENEW) == 0
-
-
-def test_preview_of_what_has_died_is_dynamic(api: VaultApi, tmp_path: Path) -> None:
-    prepare(api, tmp_path, CREDS)
-    api.leases.living.clear()
-    with issuing(api, tmp_path, life="preview") as world:
-        world.fetch()
-        assert world.reading() == DYNAMIC
-
-    assert made(api)[0] == 1
-
-
-@pytest.mark.parametrize(
-    ("dependency", "allowed", "is_enough"),
-    [
-        pytest.param(CREDS, ["read"], True, id="read may read"),
-        pytest.param(CREDS, ["update", "create"], False, id="read may only write"),
-        pytest.param(WEB, ["update"], True, id="write may update"),
-        pytest.param(WEB, ["create", "list"], True, id="write may create"),
-        pytest.param(WEB, ["read"], False, id="write may only read"),
-        pytest.param(WEB, ["deny"], False, id="denied"),
-        pytest.param(WEB, ["root"], True, id="root"),
-    ],
-)
-def test_preview_asks_whether_it_would_be_allowed(
-    api: VaultApi, tmp_path: Path, dependency: Dependency, *, allowed: list[str], is_enough: bool
-) -> None:
-    api.capabilities[dependency.path] = allowed
-    with issuing(api, tmp_path, life="preview") as world:
-        if is_enough:
-            world.fetch(dependency)
-            assert world.reading(dependency) == DYNAMIC
-        else:
-            error = world.fails(dependency)
-            assert isinstance(error, SourceDeniedError)
-            assert f'path "{dependency.path}"' in str(error)
-
-
-def test_preview_that_may_not_ask_what_it_may_do_assumes_it_may(api: VaultApi, tmp_path: Path) -> None:
-    api.script("sys/capabilities-self", 400, {"errors": ["no"]})
-    with issuing(api, tmp_path, life="preview") as world:
-        world.fetch()
-        assert world.reading() == DYNAMIC
-
-
-def test_revoke_on_exit_revokes_the_token_and_leases_of_older_ones(api: VaultApi, tmp_path: Path) -> None:
-    api.auth.update(lease_duration=100, renewable=False)
-    with issuing(api, tmp_path, revoke_on_exit=True) as world:
-        world.fetch()
-        world.pass_time(92)
-        world.watcher._keeper.tend()
-        world.fetch(Dependency("vault", "issue", PATH, (("a", "b"),)))
-
-    assert [asked.body["lease_id"] for asked in api.asked if asked.path == REVOKE] == [f"{PATH}/lease-1"]
-    assert api.count("auth/token/revoke-self") == 1
-
-
-def test_revoke_on_exit_with_a_token_of_somebody_else_revokes_the_leases_only(api: VaultApi, tmp_path: Path) -> None:
-    api.add_token("given", ttl=10_000)
-    with issuing(api, tmp_path, token="given", revoke_on_exit=True) as world:
-        world.fetch()
-        world.fetch(WEB)
-
-    assert api.count(REVOKE) == 1
-    assert api.leases.living == {}
-    with issuing(api, tmp_path, token="given") as world:
-        world.fetch()
-        world.fetch(WEB)
-    assert made(api)[:2] == [2, 1]  # the certificate is good still
-    assert api.count("auth/token/revoke-self") == 0
-
-
-@pytest.mark.parametrize("life", ["once", "preview"])
-def test_nothing_is_revoked_but_by_run(api: VaultApi, tmp_path: Path, life: str) -> None:
-    with issuing(api, tmp_path, life=life, revoke_on_exit=True) as world:
-        world.fetch()
-
-    assert api.count(REVOKE) == 0
