@@ -116,7 +116,7 @@ class Issuer:
         for old in self._leases.superseded(dependency):
             self._upkeep.tend_superseded(old)
         lease, now = self._leases.current(dependency), self._clocks.monotonic()
-        if lease is None or lease.is_over(now):
+        if lease is None or (lease.is_over(now) and not lease.gets_last_try(now)):
             return False
         try:
             if lease.grant.lease_id:
@@ -126,6 +126,7 @@ class Issuer:
                 if has_asked:
                     self._issue(dependency)
         except SourceError as error:
+            lease.is_failing = True
             error.retry_within_seconds = max(lease.clock.replace_at - self._clocks.monotonic(), _SOONEST_SECONDS)
             raise
         if has_asked:

@@ -38,6 +38,8 @@ class Lease:
         read_at: When to read or look it up again, in monotonic seconds.
         is_last: Whether the server renews it no more.
         is_gone: Whether the server does not know it any more.
+        is_failing: Whether its last renewal failed and another may succeed.
+        has_had_last_try: Whether one was made when it was to be replaced, since its last renewal that worked.
         follows_dead: Whether it was made because the one before had died before its time.
         overdue_polls: Of a static role: how often it was the same although it should have changed.
         renewal: Of a superseded one: its own pauses after failures.
@@ -54,6 +56,8 @@ class Lease:
     read_at: float = math.inf
     is_last: bool = False
     is_gone: bool = False
+    is_failing: bool = False
+    has_had_last_try: bool = False
     follows_dead: bool = False
     overdue_polls: int = 0
     renewal: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0), repr=False)
@@ -76,6 +80,18 @@ class Lease:
     def is_over(self, now: float) -> bool:
         """Whether only a new one helps."""
         return self.is_gone or now >= self.clock.replace_at
+
+    def gets_last_try(self, now: float) -> bool:
+        """Whether one more renewal is to be tried before a new one, which is put off then: the server may be back.
+
+        The last one that failed may be a whole back-off step ago.
+        """
+        is_hopeful = self.is_failing and not self.is_gone and self.clock.renew_at < math.inf
+        if not is_hopeful or self.has_had_last_try:
+            return False
+        self.has_had_last_try = True
+        self.clock.replace_at = now + (self.clock.ends_at - now) / 2
+        return True
 
     def due_at(self) -> float:
         """Return when its next step is due, in monotonic seconds; infinite for never."""

@@ -135,6 +135,7 @@ class Upkeep:
             lease.is_last = clock.renew_at == math.inf
             self._wind(lease, clock, now)
             lease.renewal.reset()
+            lease.is_failing = lease.has_had_last_try = False
             self._take_data(lease, answer)
             _log.debug("lease renewed", extra=fields(source=self._name, path=lease.dependency.path, seconds=granted))
         elif answer.is_transient:

@@ -74,10 +74,27 @@ def test_failing_renewal_costs_one_request_and_no_new_credential_while_the_lease
     assert api.engines[PATH].made == 1
 
     world.pass_time(left + 0.01)
+    left = world.fails().retry_within_seconds or 0.0
+    assert (api.engines[PATH].made, api.count(RENEW)) == (1, 6)
+    assert 0 < left <= 10
+
+    world.pass_time(left + 0.01)
     world.fetch()
 
-    assert (api.engines[PATH].made, api.count(RENEW)) == (2, 5)
+    assert (api.engines[PATH].made, api.count(RENEW)) == (2, 6)
     assert world.password() == "password-2"
+
+
+def test_server_that_is_back_before_the_lease_is_replaced_renews_it(api: VaultApi, world: Issuing) -> None:
+    world.fetch()
+    api.script(RENEW, 503)
+    world.pass_time(72)
+    world.pass_time((world.fails().retry_within_seconds or 0.0) + 0.01)  # the next back-off step ends later than that
+
+    snapshot = world.fetch()
+
+    assert (api.engines[PATH].made, api.count(RENEW)) == (1, 2)
+    assert 62 <= (snapshot.again_in_seconds or 0) <= 70
 
 
 def test_renewal_that_works_again_keeps_the_credential(api: VaultApi, world: Issuing) -> None:
@@ -173,22 +190,24 @@ def test_lease_with_a_max_ttl_is_renewed_up_to_it_and_then_replaced_in_time(api:
 def test_superseded_credentials_are_renewed_until_nobody_uses_them(api: VaultApi, world: Issuing) -> None:
     world.fetch()
     old = world.reading().value
-    api.script(RENEW, 503)
+    api.script(RENEW, 503, times=2)
     world.pass_time(72)
     world.fails()
     world.pass_time(21)
+    world.fails()
+    world.pass_time(4)
     world.fetch()
     assert world.password() == "password-2"
 
     world.watcher.retain([old, world.reading().value])
     world.fetch()
-    assert renewed(api) == [1, 1]
+    assert renewed(api) == [1, 1, 1]
 
     world.watcher.retain([world.reading().value])
     world.pass_time(72)
     world.fetch()
     world.fetch()
-    assert renewed(api) == [1, 1, 2]
+    assert renewed(api) == [1, 1, 1, 2]
 
 
 def test_superseded_credentials_that_cannot_be_renewed_disturb_nothing(api: VaultApi, world: Issuing) -> None:
@@ -197,8 +216,10 @@ def test_superseded_credentials_that_cannot_be_renewed_disturb_nothing(api: Vaul
     world.pass_time(72)
     world.fails()
     world.pass_time(21)
+    world.fails()
+    world.pass_time(4)
     for _ in range(5):
         world.fetch()
 
     assert world.password() == "password-2"
-    assert renewed(api) == [1, 1]  # the second one failed too, and waits for its own back-off
+    assert renewed(api) == [1, 1, 1]  # the third one failed too, and waits for its own back-off
