@@ -152,4 +152,5 @@ def test_a_source_of_which_nothing_can_be_read_any_more_is_down_and_says_so_once
         followed.follower.read_all(round_)
         assert round_.wait(time.monotonic() + 30)
         assert followed.is_up is False
-        assert [record.getMessage() for record in caplog.records] == ["source failed"]
+        warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert warnings == ["source failed"]  # that the source is back may be said a moment after the values are there
