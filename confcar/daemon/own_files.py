@@ -17,6 +17,7 @@ from confcar.model import ABSENT, Dependency, Reading, Snapshot, Version
 from confcar.status import Status
 from confcar.watchers.disk import Pass
 from confcar.watchers.disk_watcher import DiskFollower
+from confcar.watchers.kernel import Kernel
 
 _NAME = "own files"
 _LOOK_SECONDS = 5.0
@@ -24,6 +25,8 @@ _BEAT_SECONDS = 60.0
 # Several files are often written one after the other.
 _QUIET_SECONDS = 0.3
 _MAX_MOMENTS = 20
+# A bundle that is published beside the config makes events, too, while its primary waits.
+_LINGER_SECONDS = 0.05
 _JOIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class OwnFiles:
         self._looked = looked
         self._status = status
         # Its reads are none of a source's: they are counted nowhere.
-        self._disk = DiskFollower(_NAME, answer=_answer, status=Status())
+        self._disk = DiskFollower(_NAME, answer=_answer, status=Status(), kernel=Kernel(linger_seconds=_LINGER_SECONDS))
         self._known: Mapping[Dependency, Reading | None] = {}
         self._version: Version | None = None
         self._thread = threading.Thread(target=self._run, name="confcar-own-files", daemon=True)

@@ -73,15 +73,25 @@ class Kernel:
         libc: The system calls; None for the C library's.
         poll_seconds: See the property; where the kernel is blind.
         slow_poll_seconds: The same where it is not.
+        linger_seconds: How long `wait` lets events gather before it looks at them; 0 for not at all. For who is in no
+            hurry and must not disturb those who are: each look takes the interpreter from the thread that publishes.
 
     Attributes:
         is_blind: Whether something that was named cannot be watched, so that the reader has to poll.
         reason: Why, for people; empty where it is not blind.
     """
 
-    def __init__(self, *, libc: Libc | None = None, poll_seconds: float = 1.0, slow_poll_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        libc: Libc | None = None,
+        poll_seconds: float = 1.0,
+        slow_poll_seconds: float = 10.0,
+        linger_seconds: float = 0.0,
+    ) -> None:
         self._poll_seconds = poll_seconds
         self._slow_poll_seconds = slow_poll_seconds
+        self._linger_seconds = linger_seconds
         self.is_blind = False
         self.reason = ""
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -150,6 +160,8 @@ class Kernel:
         while not self._read_events():
             left = until - time.monotonic()
             ready = self._poll(left)
+            if ready is not None and self._linger_seconds:
+                ready = self._poll(self._linger_seconds, only_wake=True) or ready
             if ready == self._wake:
                 return True
             if left <= 0 and ready is None:
@@ -190,11 +202,11 @@ class Kernel:
         self._inotify = self._wake = -1
         self._watched, self._named = {}, {}
 
-    def _poll(self, seconds: float) -> int | None:
+    def _poll(self, seconds: float, *, only_wake: bool = False) -> int | None:
         """Return a descriptor that can be read, the waking one first; None where there was none within *seconds*."""
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
-        if self._inotify >= 0:
+        if self._inotify >= 0 and not only_wake:
             poller.register(self._inotify, select.POLLIN)
         ready = [descriptor for descriptor, _ in poller.poll(max(0.0, seconds) * 1000)]
         return self._wake if self._wake in ready else next(iter(ready), None)
